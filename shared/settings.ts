@@ -1,0 +1,22 @@
+/**
+ * Names that the stack, the local server and the functions share. Only functions/context.ts reads them from the
+ * environment.
+ */
+export const SETTINGS = {
+  table: "PACKHOUSE_TABLE",
+  bucket: "PACKHOUSE_BUCKET",
+  ingestQueueUrl: "PACKHOUSE_INGEST_QUEUE_URL",
+  workerQueueUrl: "PACKHOUSE_WORKER_QUEUE_URL",
+  publishQueueUrl: "PACKHOUSE_PUBLISH_QUEUE_URL",
+  publicUrl: "PACKHOUSE_PUBLIC_URL",
+  kmsKeyId: "PACKHOUSE_KMS_KEY_ID",
+} as const;
+
+/** The one table: every item has these two string keys. No index is needed so far: every look-up is by key. */
+export const TABLE_KEYS = { partition: "pk", sort: "sk" } as const;
+
+/** Seconds a function may take; the visibility of its queue is six times as long (AWS's advice for event sources). */
+export const FUNCTION_SECONDS = { api: 30, files: 30, ingest: 120, worker: 900, publish: 180 } as const;
+
+/** A message is tried this often before it goes to the dead letters. */
+export const MAX_RECEIVES = 5;
