@@ -1,5 +1,6 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { type SigV4Credentials, verifySigV4 } from "./sigv4.ts";
 
 /** A whole request to an AWS endpoint with a JSON protocol; header names are in lower case. */
 export type AwsRequest = {
@@ -10,9 +11,22 @@ export type AwsRequest = {
   body: Uint8Array;
 };
 
-/** What a signature is worth: none at all, wrong (or made with other keys), or too old. */
-export type Verdict = "valid" | "missing" | "invalid" | "expired";
-export type VerifyAws = (request: AwsRequest, service: "dynamodb" | "sqs") => Promise<Verdict> | Verdict;
+export type AwsCredentials = SigV4Credentials;
+
+/** What a signature is worth: none at all, or wrong (made with other keys, for something else, or too old). */
+export type Verdict = "valid" | "missing" | "invalid";
+
+/** Other users of the machine can reach the endpoints' ports: only who holds our credentials is answered. */
+export function verifierOf(credentials: AwsCredentials, region: string) {
+  return async (request: AwsRequest, service: "dynamodb" | "sqs"): Promise<Verdict> => {
+    const signed = request.headers.authorization !== undefined || /[?&]X-Amz-Signature=/.test(request.url);
+    if (!signed) return "missing";
+    const bodySha256 = createHash("sha256").update(request.body).digest("hex");
+    const { method, url, headers } = request;
+    const verdict = await verifySigV4({ method, url, headers, bodySha256 }, { service, region, credentials });
+    return verdict.ok ? "valid" : "invalid";
+  };
+}
 
 /** Undefined when the body is longer than `maxBytes`. */
 export async function readAwsRequest(request: IncomingMessage, maxBytes: number): Promise<AwsRequest | undefined> {

@@ -8,7 +8,14 @@ import {
   waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
 import { TABLE_KEYS } from "../../shared/settings.ts";
-import { type AwsRequest, readAwsRequest, requestId, type VerifyAws } from "./aws-request.ts";
+import {
+  type AwsCredentials,
+  type AwsRequest,
+  readAwsRequest,
+  requestId,
+  type Verdict,
+  verifierOf,
+} from "./aws-request.ts";
 import type { LocalDatabase } from "./database.ts";
 import { type Done, type TableStore, tableStore } from "./table-store.ts";
 
@@ -21,7 +28,7 @@ export type TableEndpoint = {
   close(): void;
 };
 
-export type TableEndpointOptions = { db: LocalDatabase; region: string; verify: VerifyAws };
+export type TableEndpointOptions = { db: LocalDatabase; region: string; credentials: AwsCredentials };
 
 const require = createRequire(import.meta.url);
 const validations: {
@@ -69,7 +76,8 @@ function load(name: string): Operation {
 
 type Answer = { status: number; body: unknown };
 
-export function createTableEndpoint({ db, region, verify }: TableEndpointOptions): TableEndpoint {
+export function createTableEndpoint({ db, region, credentials }: TableEndpointOptions): TableEndpoint {
+  const verify = verifierOf(credentials, region);
   const store = tableStore(db, region);
   let closed = false;
 
@@ -135,7 +143,7 @@ export function createTableEndpoint({ db, region, verify }: TableEndpointOptions
   };
 }
 
-function refusal(verdict: "missing" | "invalid" | "expired"): Answer {
+function refusal(verdict: Exclude<Verdict, "valid">): Answer {
   const [type, message] =
     verdict === "missing"
       ? ["MissingAuthenticationTokenException", "Request is missing Authentication Token"]

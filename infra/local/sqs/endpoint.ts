@@ -1,0 +1,159 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type AwsCredentials, type AwsRequest, readAwsRequest, requestId, verifierOf } from "../aws-request.ts";
+import type { LocalDatabase } from "../database.ts";
+import { noSuchQueue, SqsError } from "./errors.ts";
+import { messageOperations, receive, sendTo } from "./messages.ts";
+import type { Operation, Sqs } from "./operation.ts";
+import { queueOperations } from "./queues.ts";
+import { queueStore } from "./store.ts";
+import { createWaiters } from "./waiters.ts";
+
+export const LOCAL_ACCOUNT = "000000000000";
+const MAX_REQUEST_BYTES = 4 << 20;
+const EXPIRE_EVERY_MS = 60_000;
+const TARGET = "AmazonSQS.";
+const OPERATIONS = new Map<string, Operation>(Object.entries({ ...queueOperations, ...messageOperations }));
+
+export type QueueEndpointOptions = {
+  db: LocalDatabase;
+  region: string;
+  credentials: AwsCredentials;
+  /** Where this endpoint is reached; queue URLs begin with it. */
+  baseUrl: () => string;
+  now?: () => number;
+};
+
+/** SQS (AWS JSON 1.0) over the local database: what was answered is on the disk. */
+export type QueueEndpoint = {
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** As SendMessage. Within `db.transaction` it is sent when that commits. @throws SqsError */
+  send(queueName: string, body: string, fifo?: { group: string; deduplicationId?: string }): void;
+  /** At start: what a process that is no more had received can be received again at once. Returns how many. */
+  releaseInFlight(): number;
+  /** Ends the long polls. */
+  close(): void;
+};
+
+export function createQueueEndpoint(options: QueueEndpointOptions): QueueEndpoint {
+  const { db, region, baseUrl, now = Date.now } = options;
+  const verify = verifierOf(options.credentials, region);
+  const store = queueStore(db);
+  const waiters = createWaiters(now);
+  const sqs: Sqs = {
+    store,
+    now,
+    urlOf: (name) => `${baseUrl().replace(/\/$/, "")}/${LOCAL_ACCOUNT}/${name}`,
+    arnOf: (name) => `arn:aws:sqs:${region}:${LOCAL_ACCOUNT}:${name}`,
+    queueAt(url) {
+      if (!/^https?:\/\/[^/]+\/(.+\/)?[^/]+$/.test(url)) {
+        throw new SqsError("InvalidAddress", `The address ${url} is not valid for this endpoint.`);
+      }
+      const queue = store.find(url.slice(url.lastIndexOf("/") + 1));
+      if (!queue) throw noSuchQueue();
+      return queue;
+    },
+    wake: (name) => waiters.wake(name),
+  };
+  const timer = setInterval(() => {
+    try {
+      db.transaction(() => store.expire(now()));
+    } catch (error) {
+      console.error("queue: could not remove expired messages:", error);
+    }
+  }, EXPIRE_EVERY_MS);
+  timer.unref();
+
+  async function answerTo(request: AwsRequest, gone: AbortSignal): Promise<object> {
+    const verdict = await verify(request, "sqs");
+    if (verdict === "missing")
+      throw new SqsError("MissingAuthenticationToken", "Request is missing Authentication Token");
+    if (verdict !== "valid") {
+      throw new SqsError(
+        "SignatureDoesNotMatch",
+        "The request signature we calculated does not match the signature you provided.",
+      );
+    }
+    const target = request.headers["x-amz-target"] ?? "";
+    const name = target.startsWith(TARGET) ? target.slice(TARGET.length) : "";
+    const input = parseBody(request.body);
+    if (name === "ReceiveMessage") return receiveWaiting(input, gone);
+    const operation = OPERATIONS.get(name);
+    if (!operation) throw new SqsError("InvalidAction", `The action ${name || target} is not valid for this endpoint.`);
+    return db.transaction(() => operation.run(sqs, input));
+  }
+
+  async function receiveWaiting(input: unknown, gone: AbortSignal): Promise<object> {
+    const { queue, waitSeconds, attempt } = receive(sqs, input);
+    const deadlineMs = now() + waitSeconds * 1_000;
+    while (!gone.aborted) {
+      const messages = db.transaction(attempt);
+      if (messages.length > 0) return { Messages: messages };
+      const woken = await waiters.wait(queue, deadlineMs, store.nextVisible(queue, now()), gone);
+      if (!woken) break;
+    }
+    return {};
+  }
+
+  return {
+    async handle(request, response) {
+      const gone = new AbortController();
+      response.on("close", () => gone.abort());
+      let status = 200;
+      let output: object;
+      const headers: Record<string, string> = {};
+      try {
+        const read = await readAwsRequest(request, MAX_REQUEST_BYTES);
+        if (!read)
+          throw new SqsError(
+            "InvalidParameterValue",
+            "One or more parameters are invalid. Reason: the request is too long.",
+          );
+        output = await answerTo(read, gone.signal);
+      } catch (error) {
+        const known = error instanceof SqsError ? error : new SqsError("InternalFailure", messageOf(error));
+        if (known !== error) console.error("queue:", error);
+        const { type, queryCode, fault } = known.answer;
+        status = known.answer.status;
+        headers["x-amzn-query-error"] = `${queryCode};${fault}`;
+        output = { __type: type, message: known.message };
+      }
+      if (response.destroyed) return;
+      const bytes = Buffer.from(JSON.stringify(output));
+      response.writeHead(status, {
+        ...headers,
+        "content-type": "application/x-amz-json-1.0",
+        "content-length": bytes.length,
+        "x-amzn-requestid": requestId(),
+      });
+      response.end(bytes);
+    },
+    send(queueName, body, fifo) {
+      const queue = store.find(queueName);
+      if (!queue) throw noSuchQueue();
+      const order = fifo ? { MessageGroupId: fifo.group, MessageDeduplicationId: fifo.deduplicationId } : {};
+      db.transaction(() => sendTo(sqs, queue, { MessageBody: body, ...order }));
+    },
+    releaseInFlight() {
+      const released = store.releaseInFlight(now());
+      for (const { name } of store.queues()) waiters.wake(name);
+      return released;
+    },
+    close() {
+      clearInterval(timer);
+      waiters.close();
+    },
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function parseBody(body: Uint8Array): unknown {
+  if (body.length === 0) return {};
+  try {
+    return JSON.parse(Buffer.from(body).toString());
+  } catch {
+    throw new SqsError("SerializationException", "the body is no JSON");
+  }
+}
