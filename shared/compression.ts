@@ -92,8 +92,13 @@ async function collect(
   return out.result();
 }
 
+/** The error's message without the offset that its class adds: to tell it again with another. */
+export function reasonOf(error: FormatError): string {
+  return error.message.replace(/ \(at byte \d+\)$/, "");
+}
+
 function movedBy(offset: number, error: FormatError): FormatError {
-  return new FormatError(error.message.replace(/ \(at byte \d+\)$/, ""), error.offset + offset);
+  return new FormatError(reasonOf(error), error.offset + offset);
 }
 
 function startsWith(bytes: Uint8Array, magic: readonly number[]): boolean {
