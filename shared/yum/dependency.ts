@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { FormatError } from "../error.ts";
 import type { Header } from "./header.ts";
+import { hasOrigin } from "./origin.ts";
 import { isPrimaryFile } from "./primary-file.ts";
 import { TAG } from "./tags.ts";
 import { textOf } from "./text.ts";
@@ -99,35 +100,47 @@ export function readDependencies(header: Header, paths: ReadonlySet<string>): De
   };
 }
 
-/** Names, flags and versions stand in three arrays; where one is missing there is nothing. */
+type Columns = { names: string[]; senses: number[]; versions: string[] };
+
+/** Names, flags and versions stand in three arrays; where one ends, all end. */
 function raw(header: Header, nameTag: number, flagsTag: number, versionTag: number): Raw[] {
+  return rows(columns(header, nameTag, flagsTag, versionTag));
+}
+
+function columns(header: Header, nameTag: number, flagsTag: number, versionTag: number): Columns {
   if (header.count(nameTag) > MAX_DEPENDENCIES)
     throw new FormatError(`more than ${MAX_DEPENDENCIES} dependencies of one kind`, header.offsetOf(nameTag));
-  const flags = header.numbers(flagsTag, MAX_DEPENDENCIES);
-  const versions = header.strings(versionTag, MAX_DEPENDENCIES);
-  return header.strings(nameTag).flatMap((name, i) => {
-    const sense = flags[i];
+  return {
+    names: header.strings(nameTag),
+    senses: header.numbers(flagsTag, MAX_DEPENDENCIES),
+    versions: header.strings(versionTag, MAX_DEPENDENCIES),
+  };
+}
+
+function rows({ names, senses, versions }: Columns): Raw[] {
+  return names.flatMap((name, i) => {
+    const sense = senses[i];
     const version = versions[i];
     return sense === undefined || version === undefined ? [] : [{ name, sense, version }];
   });
 }
 
-/** Packages of before rpm 3.0.4 provide themselves without saying so: rpm's lib/legacy.c, `providePackageNVR`. */
+/** Packages of before rpm 4, known by their header without a region, provide themselves without saying so: rpm's `providePackageNVR`. */
 function rawProvides(header: Header): Raw[] {
-  const provided = raw(header, TAG.PROVIDE_NAME, TAG.PROVIDE_FLAGS, TAG.PROVIDE_VERSION);
-  if (header.has(TAG.DIR_NAMES) || !header.has(TAG.SOURCE_RPM)) return provided;
-  const all = header.has(TAG.PROVIDE_VERSION)
-    ? provided
-    : header.strings(TAG.PROVIDE_NAME, MAX_DEPENDENCIES).map((name) => ({ name, sense: 0, version: "" }));
+  const provided = columns(header, TAG.PROVIDE_NAME, TAG.PROVIDE_FLAGS, TAG.PROVIDE_VERSION);
+  if (header.has(TAG.HEADER_IMMUTABLE) || !hasOrigin(header)) return rows(provided);
+  const unversioned = header.has(TAG.PROVIDE_VERSION) ? [] : provided.names;
   const epoch = header.number(TAG.EPOCH);
   const version = `${header.string(TAG.VERSION)}-${header.string(TAG.RELEASE)}`;
-  const self = {
-    name: header.string(TAG.NAME) ?? "",
-    sense: SENSE_EQUAL,
-    version: epoch === undefined ? version : `${epoch}:${version}`,
-  };
-  const said = all.some((one) => one.sense === self.sense && one.name === self.name && one.version === self.version);
-  return said ? all : [...all, self];
+  return rows({
+    names: [...provided.names, header.string(TAG.NAME) ?? ""],
+    senses: [...provided.senses, ...unversioned.map(() => 0), SENSE_EQUAL],
+    versions: [
+      ...provided.versions,
+      ...unversioned.map(() => ""),
+      epoch === undefined ? version : `${epoch}:${version}`,
+    ],
+  });
 }
 
 /** Requirements but those that rpm itself or the package meets. */

@@ -39,7 +39,12 @@ function splitNames(header: Header): string[] {
   limit(header, TAG.BASE_NAMES);
   const dirs = header.strings(TAG.DIR_NAMES);
   const dirIndexes = header.numbers(TAG.DIR_INDEXES, MAX_FILES);
-  const bases = header.strings(TAG.BASE_NAMES).slice(0, dirIndexes.length);
+  const bases = header.strings(TAG.BASE_NAMES);
+  if (bases.length !== dirIndexes.length)
+    throw new FormatError(
+      `${bases.length} files in ${dirIndexes.length} directories: each should have one`,
+      header.offsetOf(TAG.DIR_INDEXES),
+    );
   let pathBytes = 0;
   return bases.map((base, i) => {
     const index = dirIndexes[i] ?? 0;

@@ -171,8 +171,7 @@ export async function readHeader(head: Head, start: number, what: string): Promi
     if (entry.type === TYPE.STRING && entry.count !== 1) throw refuse(`is one string, but counts ${entry.count}`);
     const end = width > 0 ? entry.offset + entry.count * width : stringsEnd(store, entry);
     if (end > store.length) throw refuse(`ends beyond the ${what}: ${entry.count} elements from ${entry.offset}`);
-    if (region) continue;
-    dataEnd = end;
+    if (!region) dataEnd = end;
     // A later entry replaces one of the region: rpm's `headerLoad` ("dribbles").
     entries.set(entry.tag, entry);
   }

@@ -5,6 +5,7 @@ import { Changelog, readChangelogs } from "./changelog.ts";
 import { dependencyLists, readDependencies } from "./dependency.ts";
 import { RpmFile, readFiles } from "./file-list.ts";
 import { type Header, openHead, readHeader } from "./header.ts";
+import { isSourcePackage, originOf } from "./origin.ts";
 import { SIGNATURE_TAG, TAG } from "./tags.ts";
 import { textOf } from "./text.ts";
 
@@ -54,8 +55,8 @@ const HEADER_SIGNATURE = 5;
  * Reads an rpm's lead, signature header and main header by ranges, nothing behind them.
  * Throws FormatError with the byte of the file that makes no sense.
  */
-export async function readRpm(source: RangeSource): Promise<Rpm> {
-  const head = await openHead(source);
+export async function readRpm(file: RangeSource): Promise<Rpm> {
+  const head = await openHead(file);
   checkLead(await head.bytes(0, LEAD_BYTES, "lead of an rpm"));
   const signature = await readHeader(head, LEAD_BYTES, "signature header");
   const header = await readHeader(head, Math.ceil(signature.end / 8) * 8, "main header");
@@ -67,7 +68,7 @@ export async function readRpm(source: RangeSource): Promise<Rpm> {
     epoch: header.number(TAG.EPOCH) ?? 0,
     version: required(header, TAG.VERSION, "version"),
     release: required(header, TAG.RELEASE, "release"),
-    architecture: isSource(header) ? "src" : required(header, TAG.ARCH, "architecture"),
+    architecture: isSourcePackage(header) ? "src" : required(header, TAG.ARCH, "architecture"),
     signed: isSigned(signature),
     summary: text(TAG.SUMMARY),
     description: text(TAG.DESCRIPTION),
@@ -77,7 +78,7 @@ export async function readRpm(source: RangeSource): Promise<Rpm> {
     license: text(TAG.LICENSE),
     group: text(TAG.GROUP),
     buildHost: text(TAG.BUILD_HOST),
-    sourceRpm: text(TAG.SOURCE_RPM),
+    sourceRpm: textOf(originOf(header)),
     buildTime: header.number(TAG.BUILD_TIME) ?? 0,
     installedSize: header.number(TAG.LONG_SIZE) ?? header.number(TAG.SIZE) ?? 0,
     archiveSize: archiveSize(header, signature),
@@ -105,20 +106,14 @@ function required(header: Header, tag: number, what: string): string {
   return value;
 }
 
-/** rpm's `headerIsSource`: a binary package names its source, a source package does not. */
-function isSource(header: Header): boolean {
-  return (header.number(TAG.SOURCE_PACKAGE) ?? (header.has(TAG.SOURCE_RPM) ? 0 : 1)) !== 0;
-}
-
 function isSigned(signature: Header): boolean {
   const { PGP, GPG, PGP5 } = SIGNATURE_TAG;
   return [TAG.RSA_HEADER, TAG.DSA_HEADER, TAG.OPENPGP, PGP, GPG, PGP5].some((tag) => signature.has(tag));
 }
 
-/** Of either header: rpm's lib/package.c, `headerMergeLegacySigs`. */
+/** rpm takes it from the signature header where the main header has none: lib/package.c, `headerMergeLegacySigs`. */
 function archiveSize(header: Header, signature: Header): number {
   return (
-    header.number(TAG.LONG_ARCHIVE_SIZE) ??
     signature.number(TAG.LONG_ARCHIVE_SIZE) ??
     header.number(TAG.ARCHIVE_SIZE) ??
     signature.number(SIGNATURE_TAG.PAYLOAD_SIZE) ??

@@ -1,6 +1,7 @@
 // Numbers of the header tags we read: rpm's rpmtag.h. Tags below 1000 stand in both headers, those of the signature header from 1000 on are numbered apart.
 
 export const TAG = {
+  HEADER_IMMUTABLE: 63,
   DSA_HEADER: 267,
   RSA_HEADER: 268,
   LONG_ARCHIVE_SIZE: 271,
