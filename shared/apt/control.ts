@@ -1,10 +1,12 @@
+import * as z from "zod";
 import { AppError } from "../error.ts";
 
 /**
  * One paragraph of deb822 (Debian Policy 5.1): fields in their order, names as written. A value has no white space around
  * it; its continuation lines are kept byte for byte with the blank that begins each.
  */
-export type ControlFields = readonly (readonly [name: string, value: string])[];
+export const ControlFields = z.array(z.tuple([z.string(), z.string()]).readonly()).readonly();
+export type ControlFields = z.infer<typeof ControlFields>;
 
 export type ParagraphOptions = {
   /** Lines that begin with `#` are skipped: source control files and .sources files have them, binary packages don't. */

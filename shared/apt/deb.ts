@@ -1,21 +1,23 @@
+import * as z from "zod";
 import type { RangeSource } from "../blob.ts";
 import { type Compression, decompress, reasonOf } from "../compression.ts";
 import { AppError, FormatError } from "../error.ts";
 import { AR_MAGIC, type ArMember, readMember, Window } from "./ar.ts";
-import { type ControlFields, fieldOf, parseParagraph } from "./control.ts";
+import { ControlFields, fieldOf, parseParagraph } from "./control.ts";
 import { checkArchitecture, checkPackageName, checkVersion } from "./names.ts";
 import { tarEntries } from "./tar.ts";
 
 /** What the head of a binary package tells. */
-export type Deb = {
-  format: "deb";
-  name: string;
-  version: string;
-  architecture: string;
-  control: ControlFields;
+export const Deb = z.object({
+  format: z.literal("deb"),
+  name: z.string(),
+  version: z.string(),
+  architecture: z.string(),
+  control: ControlFields,
   /** A `_gpg…` member exists (debsigs, dpkg-sig). Nobody has checked what it says. */
-  signed: boolean;
-};
+  signed: z.boolean(),
+});
+export type Deb = z.infer<typeof Deb>;
 
 // The first read takes in the control archive of nearly every package.
 const HEAD_BYTES = 64 * 1024;
