@@ -54,11 +54,16 @@ export function storeFolder(folder: string): StoreFolder {
     draft: (generation) => `${generationPath(folder, generation)}.draft`,
     newest: () => generationsIn(folder).at(-1),
     adopt(draft, generation) {
+      // A stray WAL of that number would be taken for this file's own.
+      for (const suffix of ["-wal", "-shm"]) rmSync(generationPath(folder, generation) + suffix, { force: true });
       renameSync(draft, generationPath(folder, generation));
       fsyncPath(folder);
     },
     forgetDrafts() {
-      for (const name of readdirSync(folder)) if (name.includes(".draft")) rmSync(join(folder, name), { force: true });
+      for (const name of readdirSync(folder)) {
+        if (name.includes(".draft") || name.startsWith("probe-"))
+          rmSync(join(folder, name), { force: true, recursive: true });
+      }
     },
     forgetOld(keepMs) {
       const all = generationsIn(folder);
