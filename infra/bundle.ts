@@ -36,7 +36,7 @@ export function bundle(entry: string, outfile: string, options: BuildOptions = {
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
-    logLevel: "warning",
+    logLevel: "silent",
     ...options,
   });
 }
@@ -90,6 +90,11 @@ function printSize(name: string, path: string): void {
 }
 
 if (import.meta.main) {
-  for (const name of FUNCTIONS) printSize(name, join(bundleFunction(name), "index.mjs"));
-  printSize("edge", bundleEdge());
+  try {
+    for (const name of FUNCTIONS) printSize(name, join(bundleFunction(name), "index.mjs"));
+    printSize("edge", bundleEdge());
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
 }

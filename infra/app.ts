@@ -1,0 +1,28 @@
+import { readFileSync } from "node:fs";
+import { App, Validations } from "aws-cdk-lib";
+import { Code } from "aws-cdk-lib/aws-lambda";
+import { AwsSolutionsChecks } from "cdk-nag";
+import { z } from "zod";
+import { bundleEdge, bundleFunction } from "./bundle.ts";
+import { PackhouseStack } from "./stack.ts";
+
+const app = new App();
+
+/** What a team may choose at `cdk deploy -c name=value`. */
+const choice = (name: string): string | undefined => z.string().min(1).optional().parse(app.node.tryGetContext(name));
+
+const domainName = choice("domainName");
+const certificateArn = choice("certificateArn");
+if ((domainName === undefined) !== (certificateArn === undefined))
+  throw new Error("domainName needs certificateArn (a certificate in us-east-1 for that name) and the other way round");
+const alarmEmail = choice("alarmEmail");
+
+new PackhouseStack(app, choice("stackName") ?? "Packhouse", {
+  codeOf: (name) => Code.fromAsset(bundleFunction(name)),
+  edgeCode: readFileSync(bundleEdge(), "utf8"),
+  ...(domainName && certificateArn && { domain: { name: domainName, certificateArn } }),
+  ...(alarmEmail && { alarmEmail }),
+});
+
+Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }));
+app.synth();

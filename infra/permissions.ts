@@ -1,0 +1,69 @@
+import { type CfnElement, Stack, Validations } from "aws-cdk-lib";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { INCOMING_PREFIX } from "../shared/objects/keys.ts";
+import type { FunctionName } from "./bundle.ts";
+import type { Stored } from "./data.ts";
+import type { Jobs, QueueName } from "./jobs.ts";
+import type { NodeFunction } from "./node-function.ts";
+
+const INCOMING = `${INCOMING_PREFIX}*`;
+const BLOBS = "blobs/*";
+const POINTERS = "pointers/*";
+
+type May = {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  readonly delete?: readonly string[];
+  readonly send: readonly QueueName[];
+  /** May make and open the secrets of repos. */
+  readonly seal?: true;
+};
+
+/** Who may touch which objects and queues. All read and write the table, and nobody may scan it. */
+const MAY: Readonly<Record<FunctionName, May>> = {
+  // An upload is presigned with the right of api itself, to write and for nothing else.
+  api: { read: [BLOBS], write: [INCOMING, BLOBS], send: ["ingest", "worker", "publish"] },
+  // Makes the publication of an old commit when it is asked for, signed.
+  files: { read: [BLOBS, POINTERS], write: [BLOBS], send: ["worker", "publish"], seal: true },
+  ingest: {
+    read: [INCOMING, BLOBS],
+    write: [INCOMING, BLOBS],
+    delete: [INCOMING],
+    send: ["ingest", "worker", "publish"],
+  },
+  worker: { read: [BLOBS], write: [BLOBS], send: ["ingest", "worker", "publish"] },
+  publish: { read: [BLOBS, POINTERS], write: [BLOBS, POINTERS], send: ["worker", "publish"], seal: true },
+};
+
+const TABLE_ACTIONS = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
+
+export function allow(made: NodeFunction, name: FunctionName, stored: Stored, jobs: Jobs): void {
+  const { read, write, delete: remove = [], send, seal } = MAY[name];
+  const grant = (actions: readonly string[], resources: readonly string[]) => {
+    if (resources.length > 0)
+      made.role.addToPrincipalPolicy(new PolicyStatement({ actions: [...actions], resources: [...resources] }));
+  };
+  const objects = (patterns: readonly string[]) => patterns.map((pattern) => stored.bucket.arnForObjects(pattern));
+
+  grant(
+    TABLE_ACTIONS.map((action) => `dynamodb:${action}`),
+    [stored.table.tableArn],
+  );
+  // Without the right to list, S3 answers 403 for what is not there, and a missing object is no error of ours.
+  grant(["s3:ListBucket"], [stored.bucket.bucketArn]);
+  grant(["s3:GetObject"], objects(read));
+  grant(["s3:PutObject", "s3:AbortMultipartUpload"], objects(write));
+  grant(["s3:DeleteObject"], objects(remove));
+  grant(
+    ["sqs:SendMessage", "sqs:GetQueueAttributes"],
+    send.map((queue) => jobs.queues[queue].queueArn),
+  );
+  if (seal) grant(["kms:Decrypt", "kms:GenerateDataKey"], [stored.sealingKey.keyArn]);
+
+  const bucketId = Stack.of(stored).getLogicalId(stored.bucket.node.defaultChild as CfnElement);
+  for (const pattern of new Set([...read, ...write, ...remove]))
+    Validations.of(made.role).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::<${bucketId}.Arn>/${pattern}]`,
+      reason: `${name} works on any object under ${pattern}: each is named by a hash, an upload or a repo`,
+    });
+}

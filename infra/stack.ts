@@ -1,0 +1,76 @@
+import { CfnOutput, Stack, type StackProps } from "aws-cdk-lib";
+import type { Code } from "aws-cdk-lib/aws-lambda";
+import type { Construct } from "constructs";
+import { FUNCTION_SECONDS, SETTINGS } from "../shared/settings.ts";
+import { Alarms } from "./alarms.ts";
+import type { FunctionName } from "./bundle.ts";
+import { Stored } from "./data.ts";
+import { Edge } from "./edge.ts";
+import { Http } from "./http.ts";
+import { consume, Jobs } from "./jobs.ts";
+import { NodeFunction } from "./node-function.ts";
+import { allow } from "./permissions.ts";
+
+export type PackhouseProps = StackProps & {
+  readonly codeOf: (name: FunctionName) => Code;
+  /** The source of the CloudFront function. */
+  readonly edgeCode: string;
+  /** A name of the team's own; without it, CloudFront's. The certificate lies in us-east-1. */
+  readonly domain?: { readonly name: string; readonly certificateArn: string };
+  readonly alarmEmail?: string;
+};
+
+/** CPU comes with memory: 1,769 MB are one whole core. */
+const MEMORY_MB = { api: 1024, files: 1024, ingest: 1769, worker: 1769, publish: 1769 } as const;
+
+export class PackhouseStack extends Stack {
+  constructor(scope: Construct, id: string, props: PackhouseProps) {
+    super(scope, id, { description: "Packhouse: a package repository without a server", ...props });
+
+    const stored = new Stored(this, "Stored");
+    const jobs = new Jobs(this, "Jobs");
+    jobs.notifyOfUploads(stored);
+    const http = new Http(this, "Http");
+    const edge = new Edge(this, "Edge", {
+      stored,
+      http,
+      code: props.edgeCode,
+      ...(props.domain && { domain: props.domain }),
+    });
+
+    const environment = {
+      [SETTINGS.table]: stored.table.tableName,
+      [SETTINGS.bucket]: stored.bucket.bucketName,
+      [SETTINGS.ingestQueueUrl]: jobs.queues.ingest.queueUrl,
+      [SETTINGS.workerQueueUrl]: jobs.queues.worker.queueUrl,
+      [SETTINGS.publishQueueUrl]: jobs.queues.publish.queueUrl,
+      [SETTINGS.publicUrl]: edge.url,
+      [SETTINGS.kmsKeyId]: stored.sealingKey.keyArn,
+    };
+    const make = (name: FunctionName): NodeFunction => {
+      const made = new NodeFunction(this, name, {
+        code: props.codeOf(name),
+        environment,
+        memoryMb: MEMORY_MB[name],
+        timeoutSeconds: FUNCTION_SECONDS[name],
+      });
+      allow(made, name, stored, jobs);
+      return made;
+    };
+    const functions = {
+      api: make("api"),
+      files: make("files"),
+      ingest: make("ingest"),
+      worker: make("worker"),
+      publish: make("publish"),
+    };
+
+    http.serve(functions);
+    consume(jobs, functions);
+    new Alarms(this, "Alarms", { jobs, http, functions, ...(props.alarmEmail && { email: props.alarmEmail }) });
+
+    new CfnOutput(this, "Url", { value: edge.url });
+    new CfnOutput(this, "Table", { value: stored.table.tableName });
+    new CfnOutput(this, "Bucket", { value: stored.bucket.bucketName });
+  }
+}
