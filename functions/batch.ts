@@ -1,0 +1,43 @@
+import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
+import pMap from "p-map";
+
+const PARALLEL = 10;
+
+/**
+ * Works each message of a batch, then what came of all of them together. A message that failed stays in its queue; when
+ * the common step fails, all do. Faults are logged without what the message or our store holds.
+ */
+export async function failuresOf<T>(
+  event: SQSEvent,
+  each: (record: SQSRecord) => Promise<T>,
+  together: (results: T[]) => Promise<void> = async () => {},
+): Promise<SQSBatchResponse> {
+  const failed = new Set<string>();
+  const results: T[] = [];
+  await pMap(
+    event.Records,
+    async (record) => {
+      try {
+        results.push(await each(record));
+      } catch (error) {
+        failed.add(record.messageId);
+        logFault(record, error);
+      }
+    },
+    { concurrency: PARALLEL },
+  );
+  try {
+    if (results.length > 0) await together(results);
+  } catch (error) {
+    for (const record of event.Records) {
+      failed.add(record.messageId);
+    }
+    if (event.Records[0]) logFault(event.Records[0], error);
+  }
+  return { batchItemFailures: [...failed].map((itemIdentifier) => ({ itemIdentifier })) };
+}
+
+function logFault(record: SQSRecord, error: unknown): void {
+  const told = error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : { name: "?" };
+  process.stderr.write(`${JSON.stringify({ level: "error", queue: record.eventSourceARN, ...told })}\n`);
+}

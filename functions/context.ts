@@ -1,0 +1,83 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { KMSClient } from "@aws-sdk/client-kms";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import type { Context } from "../shared/context.ts";
+import { objectsOf } from "../shared/objects/s3.ts";
+import { queuesOf } from "../shared/queue/sqs.ts";
+import { SETTINGS } from "../shared/settings.ts";
+import { kmsSealer } from "../shared/signing/kms.ts";
+import type { Sealer } from "../shared/signing/sealer.ts";
+import { tableOf } from "../shared/store/dynamo.ts";
+
+/** What tells one Packhouse from another, and where its clients lead. */
+export type Surroundings = {
+  readonly table: string;
+  readonly bucket: string;
+  readonly queueUrls: { readonly ingest: string; readonly worker: string; readonly publish: string };
+  readonly publicUrl: string;
+  readonly dynamo: DynamoDBClient;
+  readonly s3: S3Client;
+  /** Signs for the address that uploaders reach. */
+  readonly presigner: S3Client;
+  readonly sqs: SQSClient;
+  readonly sealer: Sealer;
+  readonly now?: () => Date;
+};
+
+/** How every S3 client of ours is made: no checksum of an empty body in presigned URLs, none asked for in downloads. */
+export const S3_DEFAULTS = {
+  requestChecksumCalculation: "WHEN_REQUIRED",
+  responseChecksumValidation: "WHEN_REQUIRED",
+} as const;
+
+export function contextOf(given: Surroundings): Context {
+  const documents = DynamoDBDocumentClient.from(given.dynamo, { marshallOptions: { removeUndefinedValues: true } });
+  return {
+    table: tableOf(documents, given.table),
+    objects: objectsOf(given.s3, given.presigner, given.bucket),
+    queues: queuesOf(given.sqs, given.queueUrls),
+    sealer: given.sealer,
+    publicUrl: given.publicUrl.replace(/\/+$/, ""),
+    now: given.now ?? (() => new Date()),
+  };
+}
+
+let made: Context | undefined;
+
+/** The context of a function in AWS: made once a process, from its environment. */
+export function context(): Context {
+  made ??= contextOf(surroundings());
+  return made;
+}
+
+/** The local server runs the same handlers in its own process, and tells them what they stand on. */
+export function useContext(ctx: Context): void {
+  made = ctx;
+}
+
+function surroundings(): Surroundings {
+  const s3 = new S3Client(S3_DEFAULTS);
+  return {
+    table: setting(SETTINGS.table),
+    bucket: setting(SETTINGS.bucket),
+    queueUrls: {
+      ingest: setting(SETTINGS.ingestQueueUrl),
+      worker: setting(SETTINGS.workerQueueUrl),
+      publish: setting(SETTINGS.publishQueueUrl),
+    },
+    publicUrl: setting(SETTINGS.publicUrl),
+    dynamo: new DynamoDBClient(),
+    s3,
+    presigner: s3,
+    sqs: new SQSClient(),
+    sealer: kmsSealer(new KMSClient(), setting(SETTINGS.kmsKeyId)),
+  };
+}
+
+function setting(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set`);
+  return value;
+}

@@ -1,0 +1,45 @@
+import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
+import { z } from "zod";
+import { findUnsettled, lookForUpload, storeUpload, type Unsettled } from "../shared/binary/ingest.ts";
+import { settle } from "../shared/binary/settle.ts";
+import type { Context } from "../shared/context.ts";
+import { INCOMING_PREFIX } from "../shared/objects/keys.ts";
+import { context } from "./context.ts";
+import { failuresOf } from "./batch.ts";
+
+const S3Event = z.object({
+  Records: z.array(z.object({ s3: z.object({ object: z.object({ key: z.string() }) }) })),
+});
+const OwnMessage = z.object({ kind: z.enum(["settle", "look"]), path: z.string() });
+/** S3 sends one when notifications are switched on. */
+const TestEvent = z.object({ Event: z.literal("s3:TestEvent") });
+const Body = z.union([S3Event, OwnMessage, TestEvent]);
+
+/** What arrived in the bucket, and what is to be looked at again. */
+export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
+  const ctx = context();
+  const failures = await failuresOf(event, (record) => stored(ctx, record), async (unsettled) => {
+    // One binary may be named by several messages of a batch.
+    const distinct = new Map(unsettled.flat().map((one) => [one.segments.join("/"), one]));
+    await settle(ctx, [...distinct.values()]);
+  });
+  return failures;
+}
+
+async function stored(ctx: Context, record: SQSRecord): Promise<Unsettled[]> {
+  const body = Body.parse(JSON.parse(record.body));
+  if ("Event" in body) return [];
+  if ("kind" in body) {
+    const found = await (body.kind === "look" ? lookForUpload : findUnsettled)(ctx, body.path);
+    return found ? [found] : [];
+  }
+  const found: Unsettled[] = [];
+  for (const { s3 } of body.Records) {
+    // S3 writes keys as in a form: ours hold nothing that this would change, but it is what it sends.
+    const key = decodeURIComponent(s3.object.key.replaceAll("+", " "));
+    if (!key.startsWith(INCOMING_PREFIX)) continue;
+    const unsettled = await storeUpload(ctx, key.slice(INCOMING_PREFIX.length));
+    if (unsettled) found.push(unsettled);
+  }
+  return found;
+}

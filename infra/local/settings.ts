@@ -1,0 +1,31 @@
+import { join } from "node:path";
+import { AppError } from "../../shared/error.ts";
+
+/** What the local server is told by its environment. */
+export type LocalSettings = {
+  readonly dataFolder: string;
+  readonly host: string;
+  readonly port: number;
+  /** How clients reach it, when that differs from where it listens. */
+  readonly publicUrl: string | undefined;
+};
+
+export function localSettings(environment: Readonly<Record<string, string | undefined>>, cwd: string): LocalSettings {
+  const port = environment["PACKHOUSE_PORT"] ?? "8080";
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65535) {
+    throw new AppError("invalid", `PACKHOUSE_PORT is ${JSON.stringify(port)}: expected a port from 0 to 65535`);
+  }
+  const publicUrl = environment["PACKHOUSE_PUBLIC_URL"];
+  if (publicUrl !== undefined && !/^https?:\/\/[^/?#@\s]+\/?$/.test(publicUrl)) {
+    throw new AppError(
+      "invalid",
+      `PACKHOUSE_PUBLIC_URL is ${JSON.stringify(publicUrl)}: expected http(s)://host[:port] without a path`,
+    );
+  }
+  return {
+    dataFolder: environment["PACKHOUSE_DATA"] ?? join(cwd, ".packhouse"),
+    host: environment["PACKHOUSE_HOST"] ?? "127.0.0.1",
+    port: Number(port),
+    publicUrl: publicUrl?.replace(/\/$/, ""),
+  };
+}

@@ -1,0 +1,116 @@
+import { z } from "zod";
+import type { Sha256 } from "../blob.ts";
+import type { Context } from "../context.ts";
+import { AppError } from "../error.ts";
+import { type Item, PAGE_ITEMS } from "../store/dynamo.ts";
+import { keys, partitions } from "../store/keys.ts";
+
+const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
+
+const Stored = z.object({
+  sha256: hex,
+  sizeBytes: z.number().int(),
+  signed: z.boolean(),
+  format: z.enum(["deb", "rpm", "file", "unreadable"]),
+  /** What is wrong with a file that calls itself a package. */
+  problem: z.string().optional(),
+  /** The job that stored it. */
+  job: z.string(),
+  /** May take the place of other bytes in the repos that accept it. */
+  replace: z.boolean(),
+  /** Whether the repos that accept it have it. */
+  settled: z.boolean(),
+  at: z.string(),
+});
+
+const Awaited = z.object({
+  /** Names the upload, the object it comes as and, with the path, the job. */
+  id: z.string(),
+  sha256: hex.optional(),
+  sizeBytes: z.number().int().optional(),
+  expiresAt: z.string(),
+  force: z.boolean(),
+});
+
+const BinaryItem = z.object({
+  kind: z.literal("binary"),
+  /** Grows with each write: the condition of the next. */
+  revision: z.number().int(),
+  updatedAt: z.string(),
+  stored: Stored.optional(),
+  awaited: Awaited.optional(),
+});
+
+const LevelItem = z.object({ kind: z.literal("level"), updatedAt: z.string() });
+
+export type StoredBinary = z.infer<typeof Stored>;
+export type AwaitedUpload = z.infer<typeof Awaited>;
+/** A leaf of the discovery tree: what it names, and what it awaits. */
+export type Binary = z.infer<typeof BinaryItem>;
+export type Level = z.infer<typeof LevelItem>;
+
+export async function findBinary(ctx: Context, segments: readonly string[]): Promise<Binary | undefined> {
+  return binaryOf(await ctx.table.get(keys.node(segments)));
+}
+
+export function binaryOf(item: Item | undefined): Binary | undefined {
+  return item && BinaryItem.parse(item);
+}
+
+/** Writes a leaf where nobody else wrote it since `before` was read. */
+export async function writeBinary(
+  ctx: Context,
+  segments: readonly string[],
+  before: Binary | undefined,
+  after: Omit<Binary, "kind" | "revision" | "updatedAt">,
+): Promise<boolean> {
+  const binary: Binary = {
+    kind: "binary",
+    revision: (before?.revision ?? 0) + 1,
+    updatedAt: ctx.now().toISOString(),
+    ...after,
+  };
+  return ctx.table.put(
+    { ...keys.node(segments), ...binary },
+    before === undefined ? { absent: true } : { equals: { revision: before.revision } },
+  );
+}
+
+/** The levels above a path, outermost first. */
+export function ancestorsOf(segments: readonly string[]): (readonly string[])[] {
+  return segments.slice(0, -1).map((_, index) => segments.slice(0, index + 1));
+}
+
+/** Makes a level or moves its time forward. Time only rises; to lose against a later one is success. */
+export async function touchLevel(ctx: Context, segments: readonly string[], at: string): Promise<void> {
+  await ctx.table.update(
+    keys.node(segments),
+    { set: { kind: "level", updatedAt: at } },
+    { less: { attribute: "updatedAt", than: at } },
+  );
+}
+
+/** Makes a level and what is missing above it; `conflict` where it is there already. */
+export async function makeLevel(ctx: Context, segments: readonly string[]): Promise<void> {
+  const at = ctx.now().toISOString();
+  for (const level of ancestorsOf(segments)) await touchLevel(ctx, level, at);
+  const made = await ctx.table.put({ ...keys.node(segments), kind: "level", updatedAt: at }, { absent: true });
+  if (!made) throw new AppError("conflict", `${segments.at(-1)} already exists`);
+}
+
+export type Child = { readonly name: string; readonly node: Binary | Level };
+
+/** One page of what lies below a level: one query. */
+export async function childrenOf(
+  ctx: Context,
+  segments: readonly string[],
+  after?: string,
+  limit = PAGE_ITEMS,
+): Promise<{ children: readonly Child[]; next: string | undefined }> {
+  const page = await ctx.table.query(partitions.level(segments), { limit, ...(after === undefined ? {} : { after }) });
+  const children = page.items.map((item) => ({
+    name: item.sk,
+    node: item["kind"] === "binary" ? BinaryItem.parse(item) : LevelItem.parse(item),
+  }));
+  return { children, next: page.next };
+}

@@ -1,0 +1,118 @@
+import { randomBytes } from "node:crypto";
+import type { Sha256 } from "../blob.ts";
+import type { Context } from "../context.ts";
+import { AppError } from "../error.ts";
+import { uploadJobId } from "../job/upload-job.ts";
+import type { Upload } from "../objects/s3.ts";
+import { type Package, packageOf } from "../package.ts";
+import { keys } from "../store/keys.ts";
+import { ancestorsOf, type Binary, binaryOf, findBinary, touchLevel, writeBinary } from "./node.ts";
+
+/** A single PUT takes no more. */
+export const MOST_PUT_BYTES = 5 * 1024 ** 3;
+const UPLOAD_TTL_SECONDS = 3600;
+/** Events may come a minute late; a lost one is made up for by looking. */
+const LOOK_SECONDS = 120;
+const MOST_ATTEMPTS = 20;
+
+export type UploadRequest = {
+  readonly sha256?: Sha256 | undefined;
+  readonly sizeBytes?: number | undefined;
+  readonly force: boolean;
+};
+
+export type AwaitedBinary = { readonly job: string; readonly upload: Upload | null };
+
+/**
+ * Makes a binary that awaits its bytes, and tells how to send them; no bytes are asked for where we have them and the
+ * caller may read them. Repeating a request is answered alike, whether the first answer arrived or not.
+ *
+ * Costs one read, another where the hash is known to us, one message and one write (and one for each new level above).
+ */
+export async function awaitBinary(
+  ctx: Context,
+  segments: readonly string[],
+  request: UploadRequest,
+): Promise<AwaitedBinary> {
+  if ((request.sizeBytes ?? 0) > MOST_PUT_BYTES) {
+    throw new AppError(
+      "invalid",
+      `size ${request.sizeBytes} is over ${MOST_PUT_BYTES} bytes, the most one PUT can take`,
+    );
+  }
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+    const answer = await tryAwait(ctx, segments, request);
+    if (answer) return answer;
+  }
+  throw new AppError("unavailable", `${segments.join("/")} is changed by others over and over; try again`);
+}
+
+/** Undefined when somebody else wrote the leaf meanwhile. */
+async function tryAwait(
+  ctx: Context,
+  segments: readonly string[],
+  { sha256, sizeBytes, force }: UploadRequest,
+): Promise<AwaitedBinary | undefined> {
+  const path = segments.join("/");
+  const levels = ancestorsOf(segments);
+  const [leaf, known, ...above] = await ctx.table.getMany([
+    keys.node(segments),
+    sha256 === undefined ? keys.node(segments) : keys.package(sha256),
+    ...levels.map((level) => keys.node(level)),
+  ]);
+  const binary = binaryOf(leaf);
+  const stored = binary?.stored;
+  if (stored && sha256 === stored.sha256) {
+    if (!stored.settled) await ctx.queues.ingest({ kind: "settle", path });
+    return { job: stored.job, upload: null };
+  }
+  if (stored && !force) throw new AppError("conflict", `${segments.at(-1)} already exists`);
+
+  const missing = levels.filter((_, index) => above[index] === undefined);
+  const now = ctx.now();
+  for (const level of missing) await touchLevel(ctx, level, now.toISOString());
+
+  const id = randomBytes(16).toString("hex");
+  const job = uploadJobId(id, path);
+  const pkg = sha256 !== undefined && known ? packageOf(known) : undefined;
+  if (pkg && (await isReadable(ctx, pkg))) {
+    await ctx.queues.ingest({ kind: "settle", path }, 1);
+    const linked: Binary["stored"] = {
+      sha256: pkg.sha256,
+      sizeBytes: pkg.sizeBytes,
+      signed: pkg.signed,
+      format: pkg.format,
+      job,
+      replace: force,
+      settled: false,
+      at: now.toISOString(),
+    };
+    if (!(await writeBinary(ctx, segments, binary, { stored: linked }))) return undefined;
+    await ctx.queues.ingest({ kind: "settle", path });
+    return { job, upload: null };
+  }
+
+  const upload = await ctx.objects.presignUpload({
+    uploadId: id,
+    binary: path,
+    ttlSeconds: UPLOAD_TTL_SECONDS,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+  });
+  await ctx.queues.ingest({ kind: "look", path }, LOOK_SECONDS);
+  const awaited: Binary["awaited"] = {
+    id,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    expiresAt: upload.expires_at,
+    force,
+  };
+  const written = await writeBinary(ctx, segments, binary, { ...(stored ? { stored } : {}), awaited });
+  return written ? { job, upload } : undefined;
+}
+
+/** Whether a binary that everyone may read names these bytes: only then may we tell that we have them. */
+async function isReadable(ctx: Context, pkg: Package): Promise<boolean> {
+  const holder = await findBinary(ctx, pkg.heldBy.split("/"));
+  return holder?.stored?.sha256 === pkg.sha256;
+}

@@ -1,0 +1,119 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { z } from "zod";
+import type { Sha256 } from "./blob.ts";
+import type { Context } from "./context.ts";
+import { AppError } from "./error.ts";
+import { groupOf } from "./repo/layout.ts";
+import type { Repo } from "./repo/repo.ts";
+import { keys, partitions } from "./store/keys.ts";
+import { type Delta, editTree, type Refusal } from "./tree/edit.ts";
+import { EMPTY_ROOT, readTree } from "./tree/root.ts";
+
+/** One state of a repo. The newest is the head; commit 0 is the empty tree. */
+export type Commit = {
+  readonly number: number;
+  readonly tree: Sha256;
+  /** Entries in the tree. */
+  readonly count: number;
+  readonly parent: number | undefined;
+  readonly at: string;
+  readonly by: string;
+  readonly message: string;
+};
+
+const CommitItem = z.object({
+  number: z.number().int().nonnegative(),
+  tree: z.custom<Sha256>((value) => typeof value === "string"),
+  count: z.number().int().nonnegative(),
+  parent: z.number().int().optional(),
+  at: z.string(),
+  by: z.string(),
+  message: z.string(),
+});
+
+/** So many writers may win before one gives up; each loss means that another one's commit landed. */
+const MOST_ATTEMPTS = 200;
+
+/** The head of a repo: one query. A repo that has no commit yet (it was just made) is given its first. */
+export async function headOf(ctx: Context, repo: Pick<Repo, "id" | "createdBy">): Promise<Commit> {
+  const { items } = await ctx.table.query(partitions.commits(repo.id), { newestFirst: true, limit: 1 });
+  const newest = items[0];
+  if (newest) return commitOf(newest);
+  const first: Commit = {
+    number: 0,
+    tree: EMPTY_ROOT,
+    count: 0,
+    parent: undefined,
+    at: ctx.now().toISOString(),
+    by: repo.createdBy,
+    message: "create the repo",
+  };
+  if (await putCommit(ctx, repo.id, first)) return first;
+  return headOf(ctx, repo);
+}
+
+export async function commitAt(ctx: Context, repoId: string, number: number): Promise<Commit | undefined> {
+  const item = await ctx.table.get(keys.commit(repoId, number));
+  return item && commitOf(item);
+}
+
+export type Committed = { readonly commit: Commit; readonly refused: readonly Refusal[] };
+
+/**
+ * Applies a delta to the head, as often as another writer was first: concurrent writers merge, none loses a package.
+ * A delta that changes nothing makes no commit; the head is returned.
+ *
+ * Costs a query, the edit's reads and writes, and one conditional write.
+ */
+export async function commitDelta(
+  ctx: Context,
+  repo: Repo,
+  delta: Delta,
+  { by, message }: { by: string; message: string },
+): Promise<Committed> {
+  return untilFirst(repo, async () => {
+    const head = await headOf(ctx, repo);
+    const before = await readTree(ctx.objects, head.tree);
+    const { tree, refused } = await editTree(ctx.objects, before, delta, groupOf(repo.type));
+    if (tree.root === head.tree) return { commit: head, refused };
+    const commit = childOf(head, { tree: tree.root, count: tree.count, at: ctx.now().toISOString(), by, message });
+    return (await putCommit(ctx, repo.id, commit)) ? { commit, refused } : undefined;
+  });
+}
+
+/**
+ * A commit of the same tree: what clients read depends on the settings too, and a commit is published once, so that
+ * `@NUMBER` never changes.
+ */
+export async function commitSettings(ctx: Context, repo: Repo): Promise<Commit> {
+  return untilFirst(repo, async () => {
+    const head = await headOf(ctx, repo);
+    const at = ctx.now().toISOString();
+    const commit = childOf(head, { ...head, at, by: repo.createdBy, message: "change the settings" });
+    return (await putCommit(ctx, repo.id, commit)) ? commit : undefined;
+  });
+}
+
+async function untilFirst<T>(repo: Repo, attempt: () => Promise<T | undefined>): Promise<T> {
+  for (let lost = 0; lost < MOST_ATTEMPTS; lost += 1) {
+    const result = await attempt();
+    if (result !== undefined) return result;
+    // Another writer was first; those who lost come back apart from each other.
+    await wait(Math.random() * Math.min(20 * (lost + 1), 400));
+  }
+  throw new AppError("unavailable", `repo ${repo.name} is written by so many at once that this change found no turn`);
+}
+
+function childOf(head: Commit, change: Omit<Commit, "number" | "parent">): Commit {
+  return { ...change, number: head.number + 1, parent: head.number };
+}
+
+/** The write that decides every race: of two commits with one number, one is put. */
+async function putCommit(ctx: Context, repoId: string, commit: Commit): Promise<boolean> {
+  return ctx.table.put({ ...keys.commit(repoId, commit.number), ...commit }, { absent: true });
+}
+
+function commitOf(item: Record<string, unknown>): Commit {
+  const { parent, ...commit } = CommitItem.parse(item);
+  return { ...commit, parent };
+}

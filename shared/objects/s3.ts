@@ -1,0 +1,281 @@
+import {
+  CopyObjectCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  type S3Client,
+  S3ServiceException,
+} from "@aws-sdk/client-s3";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import { base64Of, type RangeSource, type Sha256, sha256FromBase64, sha256Of } from "../blob.ts";
+import { AppError } from "../error.ts";
+import { cacheControlOf, contentTypeOf, type ObjectKey, pathOf } from "./keys.ts";
+
+export type Upload = {
+  readonly method: "PUT";
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly expires_at: string;
+};
+
+export type UploadTerms = {
+  readonly uploadId: string;
+  /** The path of the binary that awaits the bytes; it travels with the object, so an event alone tells whose it is. */
+  readonly binary: string;
+  readonly ttlSeconds: number;
+  readonly sha256?: Sha256;
+  readonly sizeBytes?: number;
+};
+
+export type Incoming = {
+  readonly eTag: string;
+  readonly sizeBytes: number;
+  readonly binary: string | undefined;
+  /** Undefined when the store has not computed it. */
+  readonly sha256: Sha256 | undefined;
+};
+
+export type PointerKey = Extract<ObjectKey, { kind: "pointer" }>;
+
+/** `etag` guards the next write of it; undefined where there is none yet. */
+export type PointerState = { readonly etag: string | undefined; readonly metadata: Readonly<Record<string, string>> };
+
+/** The bucket. Each method is one request unless it says otherwise. */
+export type Objects = {
+  /** Stores bytes under their hash, unless they are there already. */
+  putBlob(bytes: Uint8Array): Promise<Sha256>;
+  /** All bytes of a blob of ours; for index leaves and metadata, never for packages. */
+  getBlob(sha256: Sha256): Promise<Uint8Array>;
+  /** Two requests or more: one for the size, one a read. */
+  blobSource(sha256: Sha256): Promise<RangeSource>;
+  blobSize(sha256: Sha256): Promise<number | undefined>;
+
+  presignUpload(terms: UploadTerms): Promise<Upload>;
+  headIncoming(uploadId: string): Promise<Incoming | undefined>;
+  /** Has the store learn the SHA-256 of an upload by copying it onto itself. */
+  hashIncoming(uploadId: string, incoming: Incoming): Promise<Sha256>;
+  /**
+   * Has the store copy an upload to the address of its hash, and compares the hash that the store computed on the way.
+   * One request, or two when the blob is there already.
+   */
+  takeIn(uploadId: string, incoming: Incoming, sha256: Sha256): Promise<void>;
+  deleteIncoming(uploadId: string): Promise<void>;
+
+  headPointer(key: PointerKey): Promise<PointerState>;
+  getPointer(key: PointerKey): Promise<Uint8Array | undefined>;
+  /** False when another writer was first. */
+  putPointer(
+    key: PointerKey,
+    bytes: Uint8Array,
+    before: PointerState,
+    metadata: Record<string, string>,
+  ): Promise<boolean>;
+
+  /** Throws where the store does not answer. */
+  check(): Promise<void>;
+};
+
+/** `presigner` signs for the address that uploaders reach; it may differ from the one the functions use. */
+export function objectsOf(client: S3Client, presigner: S3Client, bucket: string): Objects {
+  const at = (key: ObjectKey) => ({ Bucket: bucket, Key: pathOf(key) });
+  const blob = (sha256: Sha256): ObjectKey => ({ kind: "blob", sha256 });
+  const incomingKey = (uploadId: string): ObjectKey => ({ kind: "incoming", uploadId });
+
+  const blobSize = async (sha256: Sha256): Promise<number | undefined> => {
+    const head = await absentIf404(() => client.send(new HeadObjectCommand(at(blob(sha256)))));
+    return head?.ContentLength;
+  };
+
+  return {
+    blobSize,
+
+    async putBlob(bytes) {
+      const sha256 = sha256Of(bytes);
+      const key = blob(sha256);
+      await unless412(() =>
+        client.send(
+          new PutObjectCommand({
+            ...at(key),
+            Body: bytes,
+            ContentType: "application/octet-stream",
+            CacheControl: cacheControlOf(key),
+            ChecksumSHA256: base64Of(sha256),
+            IfNoneMatch: "*",
+          }),
+        ),
+      );
+      return sha256;
+    },
+
+    async getBlob(sha256) {
+      const { Body } = await client.send(new GetObjectCommand(at(blob(sha256))));
+      if (!Body) throw new Error(`blob ${sha256} came without a body`);
+      return Body.transformToByteArray();
+    },
+
+    async blobSource(sha256) {
+      const sizeBytes = await blobSize(sha256);
+      if (sizeBytes === undefined) throw new Error(`blob ${sha256} is not stored`);
+      return {
+        sizeBytes,
+        async read(offset, length) {
+          const last = Math.min(offset + length, sizeBytes) - 1;
+          if (last < offset) return new Uint8Array();
+          const { Body } = await client.send(
+            new GetObjectCommand({ ...at(blob(sha256)), Range: `bytes=${offset}-${last}` }),
+          );
+          if (!Body) throw new Error(`blob ${sha256} came without a body`);
+          return Body.transformToByteArray();
+        },
+      };
+    },
+
+    async presignUpload({ uploadId, binary, ttlSeconds, sha256, sizeBytes }) {
+      const headers: Record<string, string> = {
+        "content-type": "application/octet-stream",
+        "x-amz-meta-binary": binary,
+        ...(sha256 === undefined ? {} : { "x-amz-checksum-sha256": base64Of(sha256) }),
+        ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }),
+      };
+      // A role's URL dies with its session, however long it was asked to live.
+      const { expiration } = await presigner.config.credentials();
+      const signedAt = new Date();
+      const left = expiration === undefined ? ttlSeconds : (expiration.getTime() - signedAt.getTime()) / 1000;
+      const expiresIn = Math.max(1, Math.floor(Math.min(ttlSeconds, left)));
+      const url = await getSignedUrl(
+        presigner,
+        new PutObjectCommand({
+          ...at(incomingKey(uploadId)),
+          ContentType: "application/octet-stream",
+          Metadata: { binary },
+          ...(sha256 === undefined ? {} : { ChecksumSHA256: base64Of(sha256) }),
+          ...(sizeBytes === undefined ? {} : { ContentLength: sizeBytes }),
+        }),
+        {
+          expiresIn,
+          signingDate: signedAt,
+          signableHeaders: new Set(["host", ...Object.keys(headers)]),
+          unhoistableHeaders: new Set(Object.keys(headers)),
+        },
+      );
+      return { method: "PUT", url, headers, expires_at: new Date(signedAt.getTime() + expiresIn * 1000).toISOString() };
+    },
+
+    async headIncoming(uploadId) {
+      const head = await absentIf404(() =>
+        client.send(new HeadObjectCommand({ ...at(incomingKey(uploadId)), ChecksumMode: "ENABLED" })),
+      );
+      if (!head) return undefined;
+      return {
+        eTag: head.ETag ?? "",
+        sizeBytes: head.ContentLength ?? 0,
+        binary: head.Metadata?.["binary"],
+        sha256: fullObject(head.ChecksumSHA256, head.ChecksumType),
+      };
+    },
+
+    async hashIncoming(uploadId, incoming) {
+      const key = incomingKey(uploadId);
+      const { CopyObjectResult } = await client.send(
+        new CopyObjectCommand({
+          ...at(key),
+          CopySource: `${bucket}/${pathOf(key)}`,
+          CopySourceIfMatch: incoming.eTag,
+          ChecksumAlgorithm: "SHA256",
+          MetadataDirective: "REPLACE",
+          Metadata: { binary: incoming.binary ?? "" },
+        }),
+      );
+      const told = fullObject(CopyObjectResult?.ChecksumSHA256, CopyObjectResult?.ChecksumType);
+      if (told === undefined) throw new Error("the store told no SHA-256 for a copy");
+      return told;
+    },
+
+    async takeIn(uploadId, incoming, sha256) {
+      const key = blob(sha256);
+      const copied = await unless412(() =>
+        client.send(
+          new CopyObjectCommand({
+            ...at(key),
+            CopySource: `${bucket}/${pathOf(incomingKey(uploadId))}`,
+            CopySourceIfMatch: incoming.eTag,
+            ChecksumAlgorithm: "SHA256",
+            MetadataDirective: "REPLACE",
+            Metadata: {},
+            ContentType: "application/octet-stream",
+            CacheControl: cacheControlOf(key),
+            IfNoneMatch: "*",
+          }),
+        ),
+      );
+      if (copied === undefined) {
+        // 412: the blob is there, or the upload was overwritten under us; only the first is success.
+        if ((await blobSize(sha256)) === incoming.sizeBytes) return;
+        throw new Error("the upload changed while it was taken in");
+      }
+      const told = copied.CopyObjectResult?.ChecksumSHA256;
+      if (told === undefined || sha256FromBase64(told) !== sha256) {
+        await client.send(new DeleteObjectCommand(at(key)));
+        throw new AppError("unprocessable", `the uploaded bytes are not those of SHA-256 ${sha256}`);
+      }
+    },
+
+    async deleteIncoming(uploadId) {
+      await client.send(new DeleteObjectCommand(at(incomingKey(uploadId))));
+    },
+
+    async headPointer(key) {
+      const head = await absentIf404(() => client.send(new HeadObjectCommand(at(key))));
+      return { etag: head?.ETag, metadata: head?.Metadata ?? {} };
+    },
+
+    async getPointer(key) {
+      const got = await absentIf404(() => client.send(new GetObjectCommand(at(key))));
+      return got?.Body?.transformToByteArray();
+    },
+
+    async putPointer(key, bytes, before, metadata) {
+      const written = await unless412(() =>
+        client.send(
+          new PutObjectCommand({
+            ...at(key),
+            Body: bytes,
+            ContentType: contentTypeOf(key.path),
+            CacheControl: cacheControlOf(key),
+            Metadata: metadata,
+            ...(before.etag === undefined ? { IfNoneMatch: "*" } : { IfMatch: before.etag }),
+          }),
+        ),
+      );
+      return written !== undefined;
+    },
+
+    async check() {
+      await client.send(new HeadBucketCommand({ Bucket: bucket }));
+    },
+  };
+}
+
+function fullObject(checksum: string | undefined, type: string | undefined): Sha256 | undefined {
+  return checksum === undefined || type === "COMPOSITE" ? undefined : sha256FromBase64(checksum);
+}
+
+async function absentIf404<T>(call: () => Promise<T>): Promise<T | undefined> {
+  return unlessStatus(404, call);
+}
+
+/** Undefined when a condition on the object did not hold; S3 says 409 while another conditional write is under way. */
+async function unless412<T>(call: () => Promise<T>): Promise<T | undefined> {
+  return unlessStatus(412, call);
+}
+
+async function unlessStatus<T>(status: number, call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === status) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,95 @@
+import { z } from "zod";
+import { type Deb, readDeb } from "./apt/deb.ts";
+import type { RangeSource, Sha256 } from "./blob.ts";
+import type { Context } from "./context.ts";
+import { keys } from "./store/keys.ts";
+import { Rpm, readRpm } from "./yum/rpm.ts";
+
+/** What a file says of itself; a `file` says nothing. */
+export type Parsed = Deb | Rpm | { readonly format: "file" };
+
+const DebDocument = z.object({
+  format: z.literal("deb"),
+  name: z.string(),
+  version: z.string(),
+  architecture: z.string(),
+  control: z.array(z.tuple([z.string(), z.string()])),
+  signed: z.boolean(),
+});
+
+const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
+
+const PackageItem = z.object({
+  sha256: hex,
+  format: z.enum(["deb", "rpm", "file"]),
+  name: z.string(),
+  version: z.string(),
+  architecture: z.string(),
+  sizeBytes: z.number().int(),
+  signed: z.boolean(),
+  /** The blob of all that was parsed: a file list can exceed any item. Absent for a plain file. */
+  metadata: hex.optional(),
+  /** A binary that named it when it was taken in: who may read that one may read this. */
+  heldBy: z.string(),
+  createdAt: z.string(),
+});
+
+/** A blob that was parsed, in short. */
+export type Package = z.infer<typeof PackageItem>;
+
+const AR = "!<arch>\n";
+const RPM = "\xed\xab\xee\xdb";
+
+/** Reads the head of a file. What looks like a package, by its first bytes or by its name, must be a sound one. */
+export async function parsePackage(source: RangeSource, filename: string): Promise<Parsed> {
+  const magic = Buffer.from(await source.read(0, AR.length)).toString("latin1");
+  if (magic.startsWith(RPM) || filename.endsWith(".rpm")) return readRpm(source);
+  if (filename.endsWith(".deb") || filename.endsWith(".udeb")) return readDeb(source);
+  return { format: "file" };
+}
+
+export async function findPackage(ctx: Context, sha256: Sha256): Promise<Package | undefined> {
+  const item = await ctx.table.get(keys.package(sha256));
+  return item && packageOf(item);
+}
+
+export function packageOf(item: Record<string, unknown>): Package {
+  return PackageItem.parse(item);
+}
+
+/** Remembers a parsed blob; the same bytes always give the same package. */
+export async function putPackage(
+  ctx: Context,
+  parsed: Parsed,
+  file: { sha256: Sha256; sizeBytes: number; filename: string; heldBy: string },
+): Promise<Package> {
+  const plain = parsed.format === "file";
+  const pkg: Package = {
+    sha256: file.sha256,
+    format: parsed.format,
+    name: plain ? file.filename : parsed.name,
+    version: plain ? "" : versionOf(parsed),
+    architecture: plain ? "" : parsed.architecture,
+    sizeBytes: file.sizeBytes,
+    signed: plain ? false : parsed.signed,
+    ...(plain ? {} : { metadata: await ctx.objects.putBlob(Buffer.from(JSON.stringify(parsed))) }),
+    heldBy: file.heldBy,
+    createdAt: ctx.now().toISOString(),
+  };
+  await ctx.table.put({ ...keys.package(file.sha256), ...pkg });
+  return pkg;
+}
+
+/** All that was parsed of a package: one read of a blob. */
+export async function parsedOf(ctx: Context, pkg: Package): Promise<Parsed> {
+  if (pkg.metadata === undefined) return { format: "file" };
+  const parsed: unknown = JSON.parse(Buffer.from(await ctx.objects.getBlob(pkg.metadata)).toString("utf8"));
+  return pkg.format === "deb" ? DebDocument.parse(parsed) : Rpm.parse(parsed);
+}
+
+/** As its format writes a whole version: `1:2.10-3` of a deb, `1:2.10-3.el9` of an rpm. */
+function versionOf(parsed: Deb | Rpm): string {
+  if (parsed.format === "deb") return parsed.version;
+  const { epoch, version, release } = parsed;
+  return `${epoch > 0 ? `${epoch}:` : ""}${version}-${release}`;
+}

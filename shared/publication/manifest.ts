@@ -1,0 +1,49 @@
+import { z } from "zod";
+import type { Sha256 } from "../blob.ts";
+import type { Context } from "../context.ts";
+import { keys } from "../store/keys.ts";
+
+const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
+const Stored = z.object({ sha256: hex, sizeBytes: z.number().int() });
+
+const IndexRecord = z.object({
+  /** Names the fragments it was joined from: equal inputs make equal indexes. */
+  inputs: hex,
+  packed: Stored,
+  plain: Stored,
+});
+
+const ManifestDocument = z.object({
+  commit: z.number().int(),
+  /** Seconds since 1970; grows with each publication of a repo. */
+  date: z.number().int(),
+  /** What is read under the repo's address without a hash in its path, in the order of writing. */
+  files: z.array(z.object({ path: z.string(), sha256: hex, inputs: hex })),
+  /** By the name that clients know an index by, such as `dists/stable/main/binary-amd64/Packages`. */
+  indexes: z.record(z.string(), IndexRecord),
+});
+
+export type IndexRecord = z.infer<typeof IndexRecord>;
+/** All that one publication consists of; a blob. */
+export type Manifest = z.infer<typeof ManifestDocument>;
+
+export async function writeManifest(ctx: Context, manifest: Manifest): Promise<Sha256> {
+  return ctx.objects.putBlob(Buffer.from(JSON.stringify(manifest)));
+}
+
+export async function readManifest(ctx: Context, sha256: Sha256): Promise<Manifest> {
+  return ManifestDocument.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(sha256)).toString("utf8")));
+}
+
+/** Remembers what a commit was published as. The first one stays: `@NUMBER` never changes; it is returned. */
+export async function recordPublication(ctx: Context, repoId: string, manifest: Manifest): Promise<Sha256> {
+  const sha256 = await writeManifest(ctx, manifest);
+  const key = keys.publication(repoId, manifest.commit);
+  if (await ctx.table.put({ ...key, manifest: sha256 }, { absent: true })) return sha256;
+  return (await publicationOf(ctx, repoId, manifest.commit)) ?? sha256;
+}
+
+export async function publicationOf(ctx: Context, repoId: string, commit: number): Promise<Sha256 | undefined> {
+  const item = await ctx.table.get(keys.publication(repoId, commit));
+  return item && hex.parse(item["manifest"]);
+}

@@ -1,0 +1,212 @@
+import { setTimeout as wait } from "node:timers/promises";
+import pMap from "p-map";
+import { z } from "zod";
+import { buildAptPublication } from "../apt/publication.ts";
+import { type Sha256, sha256Of } from "../blob.ts";
+import { type Commit, commitAt, headOf } from "../commit.ts";
+import type { Context } from "../context.ts";
+import { buildDirPublication } from "../dir/publication.ts";
+import type { PointerKey, PointerState } from "../objects/s3.ts";
+import { keyringOf, type SigningKeyring } from "../repo/keyring.ts";
+import { findRepo, type Repo, type RepoRef } from "../repo/repo.ts";
+import { keys } from "../store/keys.ts";
+import { readTree, type Tree } from "../tree/root.ts";
+import { buildYumPublication } from "../yum/publication.ts";
+import { type IndexRecord, type Manifest, publicationOf, readManifest, recordPublication } from "./manifest.ts";
+
+/** A file that clients read without a hash in its path. `inputs` says what it was made from, but for times. */
+export type PublishedFile = {
+  readonly path: string;
+  readonly inputs: Sha256;
+  readonly bytes: () => Promise<Uint8Array>;
+};
+
+/** What a format makes of a commit. `files` in the order of writing: what names others comes behind them. */
+export type Build = {
+  readonly files: readonly PublishedFile[];
+  readonly indexes: Readonly<Record<string, IndexRecord>>;
+};
+
+export type BuildInput = {
+  readonly repo: Repo;
+  readonly commit: Commit;
+  readonly tree: Tree;
+  readonly date: Date;
+  readonly keyring: SigningKeyring;
+  /** The address the repo is read at, without a slash at its end. */
+  readonly url: string;
+  readonly before: Manifest | undefined;
+};
+
+const Published = z.object({
+  repoId: z.string(),
+  commit: z.number().int(),
+  date: z.number().int(),
+  manifest: z.custom<Sha256>((value) => typeof value === "string"),
+  at: z.string(),
+});
+export type Published = z.infer<typeof Published>;
+
+/** A client that asks again within a second of a change could be told by If-Modified-Since that there was none. */
+const REST_MS = 1000;
+const MOST_ATTEMPTS = 10;
+const PARALLEL_HEADS = 8;
+
+/** What clients of a repo read now; undefined before its first publication. */
+export async function publishedOf(ctx: Context, repo: RepoRef & { id: string }): Promise<Published | undefined> {
+  const item = await ctx.table.get(keys.published(repo.type, repo.name));
+  const published = item && Published.parse(item);
+  return published?.repoId === repo.id ? published : undefined;
+}
+
+/**
+ * Brings what clients read up to the head of a repo. Where nothing changed, nothing is written. Safe to run at any time and
+ * many times at once: blobs and the manifest first, then the pointers, each written only where nobody wrote it since this
+ * run began, so that a late publisher loses and begins anew.
+ */
+export async function publishRepo(ctx: Context, ref: RepoRef): Promise<void> {
+  const suspects = new Set<string>();
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+    const lostAt = await publishOnce(ctx, ref, suspects);
+    if (lostAt === undefined) return;
+    suspects.add(lostAt);
+  }
+  throw new Error(`other publishers of ${ref.type} ${ref.name} were always first`);
+}
+
+/** The path of the pointer that another publisher wrote meanwhile; undefined when all is published. */
+async function publishOnce(ctx: Context, ref: RepoRef, suspects: ReadonlySet<string>): Promise<string | undefined> {
+  const repo = await findRepo(ctx, ref);
+  if (!repo) return undefined;
+  const published = await publishedOf(ctx, repo);
+  if (published) await rest(ctx, published);
+  const before = published && (await readManifest(ctx, published.manifest));
+  const held = await pointerStates(ctx, repo, [...(before?.files.map(({ path }) => path) ?? []), ...suspects]);
+  const commit = await headOf(ctx, repo);
+  if (published && published.commit >= commit.number) return undefined;
+
+  const made = await manifestFor(ctx, repo, commit, {
+    before,
+    date: nextDate(ctx, [published?.date, ...[...held.values()].map(dateOf)]),
+  });
+  for (const file of made.manifest.files) {
+    const state = held.get(file.path) ?? { etag: undefined, metadata: {} };
+    if (state.metadata["sha256"] === file.sha256) continue;
+    const metadata = { sha256: file.sha256, date: String(made.manifest.date), commit: String(commit.number) };
+    const bytes = await ctx.objects.getBlob(file.sha256);
+    if (!(await ctx.objects.putPointer(pointer(repo, file.path), bytes, state, metadata))) return file.path;
+  }
+  const now: Published = {
+    repoId: repo.id,
+    commit: commit.number,
+    date: made.manifest.date,
+    manifest: made.sha256,
+    at: ctx.now().toISOString(),
+  };
+  await ctx.table.put(
+    { ...keys.published(repo.type, repo.name), ...now },
+    { less: { attribute: "date", than: now.date } },
+  );
+  return undefined;
+}
+
+/**
+ * The publication of any kept commit, for `@NUMBER`: as it was recorded, or made now for one that was merged into a later
+ * publication. The head's is left to its publisher, who knows what date it must have. Undefined where there is none.
+ */
+export async function manifestAt(ctx: Context, repo: Repo, number: number): Promise<Manifest | undefined> {
+  const recorded = await publicationOf(ctx, repo.id, number);
+  if (recorded) return readManifest(ctx, recorded);
+  const [commit, published] = await Promise.all([commitAt(ctx, repo.id, number), publishedOf(ctx, repo)]);
+  if (!commit || !published || number > published.commit) return undefined;
+  const before = await readManifest(ctx, published.manifest);
+  const date = Math.floor(Date.parse(commit.at) / 1000);
+  return (await manifestFor(ctx, repo, commit, { before, date })).manifest;
+}
+
+async function manifestFor(
+  ctx: Context,
+  repo: Repo,
+  commit: Commit,
+  { before, date }: { before: Manifest | undefined; date: number },
+): Promise<{ manifest: Manifest; sha256: Sha256 }> {
+  const recorded = await publicationOf(ctx, repo.id, commit.number);
+  if (recorded) return { manifest: await readManifest(ctx, recorded), sha256: recorded };
+  const build = await buildOf(ctx, {
+    repo,
+    commit,
+    tree: await readTree(ctx.objects, commit.tree),
+    date: new Date(date * 1000),
+    keyring: await keyringOf(ctx, repo),
+    url: `${ctx.publicUrl}/${repo.type}/${repo.name}`,
+    before,
+  });
+  const earlier = new Map(before?.files.map((file) => [file.path, file]));
+  const files: Manifest["files"] = [];
+  for (const file of build.files) {
+    const kept = earlier.get(file.path);
+    if (kept?.inputs === file.inputs) files.push(kept);
+    else files.push({ path: file.path, inputs: file.inputs, sha256: await ctx.objects.putBlob(await file.bytes()) });
+  }
+  const sha256 = await recordPublication(ctx, repo.id, { commit: commit.number, date, files, indexes: build.indexes });
+  return { manifest: await readManifest(ctx, sha256), sha256 };
+}
+
+function buildOf(ctx: Context, input: BuildInput): Promise<Build> {
+  switch (input.repo.type) {
+    case "apt":
+      return buildAptPublication(ctx.objects, input);
+    case "yum":
+      return buildYumPublication(ctx.objects, input);
+    case "dir":
+      return buildDirPublication(ctx.objects, input);
+    default:
+      return input.repo.type satisfies never;
+  }
+}
+
+/** A file made from these inputs; its bytes are asked for only where the inputs are new. */
+export function fileFrom(
+  path: string,
+  inputs: unknown,
+  bytes: () => Promise<Uint8Array | string> | Uint8Array | string,
+): PublishedFile {
+  return { path, inputs: sha256Of(JSON.stringify(inputs)), bytes: async () => Buffer.from(await bytes()) };
+}
+
+function pointer(repo: RepoRef, path: string): PointerKey {
+  return { kind: "pointer", type: repo.type, repo: repo.name, path };
+}
+
+async function pointerStates(
+  ctx: Context,
+  repo: RepoRef,
+  paths: readonly string[],
+): Promise<Map<string, PointerState>> {
+  return new Map(
+    await pMap(
+      [...new Set(paths)],
+      async (path) => [path, await ctx.objects.headPointer(pointer(repo, path))] as const,
+      {
+        concurrency: PARALLEL_HEADS,
+      },
+    ),
+  );
+}
+
+function dateOf(state: PointerState): number | undefined {
+  const date = Number(state.metadata["date"]);
+  return Number.isSafeInteger(date) && date > 0 ? date : undefined;
+}
+
+/** Seconds since 1970: later than all before, and never ahead of time, since the last is a second ago at least. */
+function nextDate(ctx: Context, earlier: readonly (number | undefined)[]): number {
+  const last = Math.max(0, ...earlier.map((date) => date ?? 0));
+  return Math.max(Math.floor(ctx.now().getTime() / 1000), last + 1);
+}
+
+/** Waits until a second has passed since the last publication; changes that come meanwhile are merged into this one. */
+async function rest(ctx: Context, published: Published): Promise<void> {
+  const left = Date.parse(published.at) + REST_MS - ctx.now().getTime();
+  if (left > 0) await wait(Math.min(left, REST_MS));
+}

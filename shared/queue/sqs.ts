@@ -1,0 +1,56 @@
+import { GetQueueAttributesCommand, SendMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
+import { sha256Of } from "../blob.ts";
+import type { RepoType } from "../store/keys.ts";
+
+/** A message names things and carries no state: whoever gets it reads what is true then. */
+export type IngestMessage =
+  | { readonly kind: "settle"; readonly path: string }
+  | { readonly kind: "look"; readonly path: string };
+export type WorkerMessage =
+  | { readonly kind: "backfill"; readonly type: RepoType; readonly name: string }
+  | { readonly kind: "repair"; readonly type: RepoType; readonly name: string };
+export type PublishMessage = { readonly type: RepoType; readonly name: string };
+
+export type Queues = {
+  ingest(message: IngestMessage, delaySeconds?: number): Promise<void>;
+  worker(message: WorkerMessage, delaySeconds?: number): Promise<void>;
+  /** In order within a repo. `reason` tells apart what is worth another publication, such as a commit's number. */
+  publish(message: PublishMessage, reason: string): Promise<void>;
+  /** Throws where a queue does not answer. */
+  check(): Promise<void>;
+};
+
+export const MAX_DELAY_SECONDS = 900;
+
+export function queuesOf(client: SQSClient, urls: { ingest: string; worker: string; publish: string }): Queues {
+  const standard = async (queueUrl: string, message: object, delaySeconds = 0) => {
+    await client.send(
+      new SendMessageCommand({
+        QueueUrl: queueUrl,
+        MessageBody: JSON.stringify(message),
+        DelaySeconds: Math.min(Math.max(0, Math.ceil(delaySeconds)), MAX_DELAY_SECONDS),
+      }),
+    );
+  };
+  return {
+    ingest: (message, delaySeconds) => standard(urls.ingest, message, delaySeconds),
+    worker: (message, delaySeconds) => standard(urls.worker, message, delaySeconds),
+    async publish(message, reason) {
+      await client.send(
+        new SendMessageCommand({
+          QueueUrl: urls.publish,
+          MessageBody: JSON.stringify(message),
+          MessageGroupId: `${message.type}-${message.name}`,
+          MessageDeduplicationId: sha256Of(`${message.type} ${message.name} ${reason}`),
+        }),
+      );
+    },
+    async check() {
+      await Promise.all(
+        Object.values(urls).map((QueueUrl) =>
+          client.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["ApproximateNumberOfMessages"] })),
+        ),
+      );
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import { type Child, childrenOf } from "../binary/node.ts";
+import { binaryPathOf } from "../binary/path.ts";
+import { commitDelta } from "../commit.ts";
+import type { Context } from "../context.ts";
+import { findPackage, parsedOf } from "../package.ts";
+import { keys } from "../store/keys.ts";
+import type { Entry } from "../tree/entry.ts";
+import { type AcceptRule, placesFor } from "./accepts.ts";
+import { canHold, entriesFor } from "./entries.ts";
+import { findRepo, publicationReason, type Repo, type RepoRef } from "./repo.ts";
+
+const LEVELS = 5;
+/** Binaries committed at once: their index text is in memory. */
+const BATCH = 200;
+
+/**
+ * Takes into a repo what already matches its patterns. Binaries that arrive meanwhile are taken in by their own ingest,
+ * which finds the patterns before this walk begins. Safe to repeat: what the repo has is no change.
+ */
+export async function backfillRepo(ctx: Context, ref: RepoRef): Promise<void> {
+  const repo = await findRepo(ctx, ref);
+  if (!repo || repo.backfilled >= repo.version) return;
+  let batch: Entry[] = [];
+  for (const rule of repo.accepts) {
+    for await (const found of matching(ctx, rule)) {
+      batch.push(...(await entriesOf(ctx, repo, found)));
+      if (batch.length < BATCH) continue;
+      await commit(ctx, repo, batch);
+      batch = [];
+    }
+  }
+  if (batch.length > 0) await commit(ctx, repo, batch);
+  // Where the settings changed meanwhile, their own walk is on its way.
+  await ctx.table.update(
+    keys.repo(repo.type, repo.name),
+    { set: { backfilled: repo.version } },
+    { equals: { id: repo.id, version: repo.version } },
+  );
+}
+
+type Found = { readonly segments: readonly string[]; readonly child: Child };
+
+/** The binaries a pattern names, by walking only the levels that it leaves open. */
+async function* matching(ctx: Context, rule: AcceptRule, above: readonly string[] = []): AsyncGenerator<Found> {
+  const pattern = rule.path.split("/");
+  const open = pattern.at(-1) === "**" && above.length >= pattern.length - 1;
+  const wanted = open || above.length >= pattern.length ? "*" : (pattern[above.length] ?? "*");
+  if (wanted !== "*" && above.length + 1 < LEVELS) {
+    yield* matching(ctx, rule, [...above, wanted]);
+    return;
+  }
+  let after: string | undefined;
+  do {
+    const page = await childrenOf(ctx, above, after);
+    for (const child of page.children) {
+      if (wanted !== "*" && wanted !== child.name) continue;
+      const segments = [...above, child.name];
+      if (segments.length === LEVELS) yield { segments, child };
+      else yield* matching(ctx, rule, segments);
+    }
+    after = page.next;
+  } while (after !== undefined);
+}
+
+async function entriesOf(ctx: Context, repo: Repo, { segments, child: { node } }: Found): Promise<Entry[]> {
+  if (node.kind !== "binary" || !node.stored || node.stored.format === "unreadable") return [];
+  if (!canHold(repo.type, node.stored.format)) return [];
+  const pkg = await findPackage(ctx, node.stored.sha256);
+  if (!pkg) return [];
+  const at = binaryPathOf(segments);
+  const places = placesFor(repo, at);
+  return entriesFor(repo, { pkg, parsed: await parsedOf(ctx, pkg), filename: at.binary, places });
+}
+
+/** A package whose place is taken by other bytes stays out: the repo keeps what it has. */
+async function commit(ctx: Context, repo: Repo, entries: readonly Entry[]): Promise<void> {
+  const { commit: made } = await commitDelta(
+    ctx,
+    repo,
+    { put: entries.map((entry) => ({ entry, replace: false })), remove: [] },
+    { by: repo.createdBy, message: `take in what the patterns match (${entries.length})` },
+  );
+  await ctx.queues.publish(repo, publicationReason(repo, made));
+}

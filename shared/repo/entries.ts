@@ -1,0 +1,54 @@
+import { PACKAGES } from "../apt/publication.ts";
+import { packagesStanza } from "../apt/stanza.ts";
+import { SUMS } from "../dir/publication.ts";
+import type { Package, Parsed } from "../package.ts";
+import type { Entry } from "../tree/entry.ts";
+import { packageChunks } from "../yum/chunks.ts";
+import { type AptPlace, aptKey, dirKey, yumKey } from "./layout.ts";
+import type { Repo } from "./repo.ts";
+
+/** Whether a repo of this type can hold a package of this format. */
+export function canHold(type: Repo["type"], format: Package["format"]): boolean {
+  switch (type) {
+    case "apt":
+      return format === "deb";
+    case "yum":
+      return format === "rpm";
+    case "dir":
+      return true;
+    default:
+      return type satisfies never;
+  }
+}
+
+/** The rows of a repo's tree for one package: in apt one for each place, elsewhere one. */
+export function entriesFor(
+  repo: Pick<Repo, "type">,
+  { pkg, parsed, filename, places }: { pkg: Package; parsed: Parsed; filename: string; places: readonly AptPlace[] },
+): Entry[] {
+  const { sha256, sizeBytes } = pkg;
+  const files = [{ name: filename, sha256, sizeBytes }];
+  const href = `pool/${sha256}/${filename}`;
+  if (repo.type === "apt" && parsed.format === "deb") {
+    const stanza = Buffer.from(packagesStanza(parsed, { filename: href, sizeBytes, sha256 }));
+    return places.map((place) => ({
+      key: aptKey(place, parsed.architecture, parsed.name, parsed.version),
+      files,
+      chunks: { [PACKAGES]: stanza },
+    }));
+  }
+  if (repo.type === "yum" && parsed.format === "rpm") {
+    const chunks = packageChunks({ rpm: parsed, sha256, sizeBytes, href, fileTime: parsed.buildTime });
+    return [
+      {
+        key: yumKey(parsed),
+        files,
+        chunks: Object.fromEntries(Object.entries(chunks).map(([kind, text]) => [kind, Buffer.from(text)])),
+      },
+    ];
+  }
+  if (repo.type === "dir") {
+    return [{ key: dirKey(filename), files, chunks: { [SUMS]: Buffer.from(`${sha256}  ${filename}\n`) } }];
+  }
+  return [];
+}

@@ -1,0 +1,62 @@
+/**
+ * Every key of the one table is made here.
+ *
+ * | who asks                                   | pk                          | sk                    | read by        |
+ * | ------------------------------------------ | --------------------------- | --------------------- | -------------- |
+ * | a repo (or upstream) by type and name      | `repo#TYPE#NAME`            | `repo`                | get            |
+ * | its publication state                      | `repo#TYPE#NAME`            | `published`           | get            |
+ * | the repos by name                          | `repos`                     | `NAME#TYPE`           | query, pages   |
+ * | repos whose patterns may take a package    | `accepts#FIRST SEGMENT`     | `TYPE#NAME`           | query, pages   |
+ * | the head and history of a repo             | `commits#REPO ID`           | number, 12 digits     | query, newest first |
+ * | what was published of a commit             | `publications#REPO ID`      | number, 12 digits     | get            |
+ * | the signing keys of a repo                 | `keys#REPO ID`              | time made             | query          |
+ * | a package by its hash, and all of them     | `packages#FIRST 2 DIGITS`   | SHA-256               | get; 256 queries |
+ * | what lies below a level of the discovery tree | `level#PATH`             | next segment          | query, pages   |
+ * | one level or binary of it                  | `level#PATH OF ITS PARENT`  | its name              | get            |
+ * | a job                                      | `job#ID`                    | `job`                 | get            |
+ * | a token by its hash                        | `token#SHA-256`             | `token`               | get            |
+ */
+import type { Sha256 } from "../blob.ts";
+
+export type ItemKey = { readonly pk: string; readonly sk: string };
+
+export type RepoType = "apt" | "yum" | "dir";
+
+const DIGITS = 12;
+
+export function paddedNumber(number: number): string {
+  return String(number).padStart(DIGITS, "0");
+}
+
+export const keys = {
+  repo: (type: RepoType, name: string): ItemKey => ({ pk: `repo#${type}#${name}`, sk: "repo" }),
+  published: (type: RepoType, name: string): ItemKey => ({ pk: `repo#${type}#${name}`, sk: "published" }),
+  repoListing: (type: RepoType, name: string): ItemKey => ({ pk: "repos", sk: `${name}#${type}` }),
+  accepts: (firstSegment: string, type: RepoType, name: string): ItemKey => ({
+    pk: `accepts#${firstSegment}`,
+    sk: `${type}#${name}`,
+  }),
+  commit: (repoId: string, number: number): ItemKey => ({ pk: `commits#${repoId}`, sk: paddedNumber(number) }),
+  publication: (repoId: string, commit: number): ItemKey => ({
+    pk: `publications#${repoId}`,
+    sk: paddedNumber(commit),
+  }),
+  signingKey: (repoId: string, madeAt: string): ItemKey => ({ pk: `keys#${repoId}`, sk: madeAt }),
+  package: (sha256: Sha256): ItemKey => ({ pk: `packages#${sha256.slice(0, 2)}`, sk: sha256 }),
+  /** A level or a binary of the discovery tree; `segments` is its whole path. */
+  node: (segments: readonly string[]): ItemKey => ({
+    pk: `level#${segments.slice(0, -1).join("/")}`,
+    sk: segments.at(-1) ?? "",
+  }),
+  job: (id: string): ItemKey => ({ pk: `job#${id}`, sk: "job" }),
+  token: (hash: Sha256): ItemKey => ({ pk: `token#${hash}`, sk: "token" }),
+} as const;
+
+/** Partitions that are read as a list. */
+export const partitions = {
+  repos: "repos",
+  accepts: (firstSegment: string) => `accepts#${firstSegment}`,
+  commits: (repoId: string) => `commits#${repoId}`,
+  signingKeys: (repoId: string) => `keys#${repoId}`,
+  level: (segments: readonly string[]) => `level#${segments.join("/")}`,
+} as const;

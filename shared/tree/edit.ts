@@ -1,0 +1,106 @@
+import pMap from "p-map";
+import { compareKeys, type Entry, sameEntry, sameFiles } from "./entry.ts";
+import { type BlobStore, LeafCutter, type LeafRef, readLeaf, writeLeaf } from "./leaf.ts";
+import { leafIndexOf, type Tree, writeRoot } from "./root.ts";
+
+/** A change of a tree. `replace` says whether the entry may take the place of other bytes under its key. */
+export type Delta = {
+  readonly put: readonly { readonly entry: Entry; readonly replace: boolean }[];
+  readonly remove: readonly string[];
+};
+
+export type Refusal = { readonly entry: Entry; readonly held: Entry };
+
+export type Edit = { readonly tree: Tree; readonly refused: readonly Refusal[] };
+
+type Step = { readonly key: string; readonly put?: Delta["put"][number] };
+
+const PARALLEL_LEAVES = 6;
+
+/**
+ * Applies a delta, rewriting only the leaves it touches (and a neighbour, where a cut moves). The result depends on
+ * the set of entries alone, never on the order of edits.
+ *
+ * Costs a read of each touched leaf and its fragments, a write of each new one, and one of the root.
+ */
+export async function editTree(
+  store: BlobStore,
+  tree: Tree,
+  delta: Delta,
+  groupOf: (key: string) => string,
+): Promise<Edit> {
+  const refused: Refusal[] = [];
+  const steps = stepsOf(delta, refused);
+  const byLeaf = new Map<number, Step[]>();
+  for (const step of steps) {
+    const index = leafIndexOf(tree, step.key);
+    const list = byLeaf.get(index);
+    if (list) list.push(step);
+    else byLeaf.set(index, [step]);
+  }
+
+  const cutter = new LeafCutter(groupOf);
+  const plan: (LeafRef | Entry[])[] = [];
+  const count = Math.max(tree.leaves.length, 1);
+  for (let index = 0; index < count; index += 1) {
+    const leaf = tree.leaves[index];
+    const leafSteps = byLeaf.get(index) ?? [];
+    if (leafSteps.length === 0 && leaf && cutter.pendingGroup() === undefined) {
+      plan.push(leaf);
+      continue;
+    }
+    const entries = leaf ? await readLeaf(store, leaf) : [];
+    for (const entry of merged(entries, leafSteps, refused)) plan.push(...cutter.push(entry));
+    const next = tree.leaves[index + 1];
+    if (cutter.pendingGroup() !== undefined && (!next || groupOf(next.first) !== cutter.pendingGroup())) {
+      plan.push(cutter.flush());
+    }
+  }
+
+  const leaves = await pMap(plan, (part) => (Array.isArray(part) ? writeLeaf(store, part) : part), {
+    concurrency: PARALLEL_LEAVES,
+  });
+  const unchanged =
+    leaves.length === tree.leaves.length && leaves.every((leaf, index) => leaf.sha256 === tree.leaves[index]?.sha256);
+  return { tree: unchanged ? tree : await writeRoot(store, leaves), refused };
+}
+
+/** In the order of keys, the last word on a key winning; a put beats a remove of the same key. */
+function stepsOf(delta: Delta, refused: Refusal[]): Step[] {
+  const steps = new Map<string, Step>();
+  for (const key of delta.remove) steps.set(key, { key });
+  for (const put of delta.put) {
+    const earlier = steps.get(put.entry.key)?.put;
+    if (earlier && !put.replace && !sameFiles(earlier.entry, put.entry)) {
+      refused.push({ entry: put.entry, held: earlier.entry });
+    } else {
+      steps.set(put.entry.key, { key: put.entry.key, put });
+    }
+  }
+  return [...steps.values()].sort((a, b) => compareKeys(a.key, b.key));
+}
+
+function* merged(entries: readonly Entry[], steps: readonly Step[], refused: Refusal[]): Generator<Entry> {
+  let at = 0;
+  for (const step of steps) {
+    for (; at < entries.length; at += 1) {
+      const entry = entries[at];
+      if (!entry || entry.key >= step.key) break;
+      yield entry;
+    }
+    const held = entries[at]?.key === step.key ? entries[at] : undefined;
+    if (held) at += 1;
+    if (!step.put) continue;
+    const { entry, replace } = step.put;
+    if (held && !replace && !sameFiles(held, entry)) {
+      refused.push({ entry, held });
+      yield held;
+    } else {
+      yield held && sameEntry(held, entry) ? held : entry;
+    }
+  }
+  for (; at < entries.length; at += 1) {
+    const entry = entries[at];
+    if (entry) yield entry;
+  }
+}

@@ -1,0 +1,160 @@
+import { hash } from "node:crypto";
+import { promisify } from "node:util";
+import { gunzip, gzip } from "node:zlib";
+import { z } from "zod";
+import { type Sha256, sha256Of } from "../blob.ts";
+import type { Entry, Row } from "./entry.ts";
+
+const gzipAsync = promisify(gzip);
+const gunzipAsync = promisify(gunzip);
+
+/** Where trees keep their blobs. */
+export type BlobStore = {
+  putBlob(bytes: Uint8Array): Promise<Sha256>;
+  getBlob(sha256: Sha256): Promise<Uint8Array>;
+};
+
+/** The chunks of one leaf for one kind of index, joined and compressed once: a gzip member of that index. */
+export type Fragment = { readonly sha256: Sha256; readonly sizeBytes: number; readonly plainBytes: number };
+
+/** A leaf as its root names it. */
+export type LeafRef = {
+  readonly first: string;
+  readonly count: number;
+  readonly sha256: Sha256;
+  readonly fragments: Readonly<Record<string, Fragment>>;
+};
+
+const MEAN_ENTRIES = 512;
+/** Keys that were chosen so as never to be cut still end in a leaf of this many. */
+const MOST_ENTRIES = 4096;
+/** No leaf's text may outgrow the memory of a function, whatever its entries weigh. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+const sha256 = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
+
+const LeafDocument = z.object({
+  rows: z.array(
+    z.object({
+      key: z.string(),
+      files: z.array(z.object({ name: z.string(), sha256, sizeBytes: z.number() })),
+      lengths: z.record(z.string(), z.number()),
+    }),
+  ),
+});
+
+/** Where leaves end depends on nothing but the keys and sizes since the last end: equal sets have equal leaves. */
+export class LeafCutter {
+  private entries: Entry[] = [];
+  private bytes = 0;
+  private readonly groupOf: (key: string) => string;
+
+  constructor(groupOf: (key: string) => string) {
+    this.groupOf = groupOf;
+  }
+
+  /** Takes the next entry in order; returns the leaves that it ended. */
+  push(entry: Entry): Entry[][] {
+    const ended: Entry[][] = [];
+    const last = this.entries.at(-1);
+    const weight = Object.values(entry.chunks).reduce((sum, chunk) => sum + chunk.length, 0);
+    if (last && this.groupOf(last.key) !== this.groupOf(entry.key)) ended.push(this.flush());
+    this.entries.push(entry);
+    this.bytes += weight;
+    if (endsLeaf(entry.key) || this.entries.length >= MOST_ENTRIES || this.bytes >= MOST_BYTES) {
+      ended.push(this.flush());
+    }
+    return ended;
+  }
+
+  /** The group of what is pending; undefined when nothing is. */
+  pendingGroup(): string | undefined {
+    const last = this.entries.at(-1);
+    return last && this.groupOf(last.key);
+  }
+
+  flush(): Entry[] {
+    const taken = this.entries;
+    this.entries = [];
+    this.bytes = 0;
+    return taken;
+  }
+}
+
+function endsLeaf(key: string): boolean {
+  return Number.parseInt(hash("sha256", key, "hex").slice(0, 8), 16) % MEAN_ENTRIES === 0;
+}
+
+/** Stores a leaf and its fragments; one write for each and one for the leaf. */
+export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Promise<LeafRef> {
+  const first = entries[0];
+  if (!first) throw new Error("a leaf has at least one entry");
+  const kinds = [...new Set(entries.flatMap((entry) => Object.keys(entry.chunks)))].sort();
+  const fragments = Object.fromEntries(
+    await Promise.all(
+      kinds.map(async (kind): Promise<[string, Fragment]> => {
+        const plain = Buffer.concat(entries.map((entry) => entry.chunks[kind] ?? Buffer.alloc(0)));
+        const packed = await gzipAsync(plain);
+        return [kind, { sha256: await store.putBlob(packed), sizeBytes: packed.length, plainBytes: plain.length }];
+      }),
+    ),
+  );
+  const rows = entries.map(({ key, files, chunks }) => ({
+    key,
+    files: files.map((file) => ({ name: file.name, sha256: file.sha256, sizeBytes: file.sizeBytes })),
+    lengths: Object.fromEntries(kinds.flatMap((kind) => (chunks[kind] ? [[kind, chunks[kind].length]] : []))),
+  }));
+  const bytes = Buffer.from(JSON.stringify({ fragments: namesOf(fragments), rows }));
+  return { first: first.key, count: entries.length, sha256: await store.putBlob(bytes), fragments };
+}
+
+function namesOf(fragments: Record<string, Fragment>): Record<string, Sha256> {
+  return Object.fromEntries(Object.entries(fragments).map(([kind, fragment]) => [kind, fragment.sha256]));
+}
+
+/** The rows of a leaf, without index text: one read. */
+export async function readRows(store: BlobStore, leaf: LeafRef): Promise<readonly Row[]> {
+  return (await readDocument(store, leaf)).rows.map(({ key, files }) => ({ key, files }));
+}
+
+/** The entries of a leaf with their index text: one read and one for each fragment. */
+export async function readLeaf(store: BlobStore, leaf: LeafRef): Promise<Entry[]> {
+  const [document, plains] = await Promise.all([
+    readDocument(store, leaf),
+    Promise.all(
+      Object.entries(leaf.fragments).map(
+        async ([kind, fragment]) => [kind, await readFragment(store, fragment)] as const,
+      ),
+    ),
+  ]);
+  const texts = new Map(plains);
+  const offsets = new Map<string, number>();
+  return document.rows.map(({ key, files, lengths }) => {
+    const chunks: Record<string, Buffer> = {};
+    for (const [kind, length] of Object.entries(lengths)) {
+      const text = texts.get(kind);
+      const start = offsets.get(kind) ?? 0;
+      if (!text || start + length > text.length) throw new Error(`leaf ${leaf.sha256} disagrees with its ${kind}`);
+      chunks[kind] = text.subarray(start, start + length);
+      offsets.set(kind, start + length);
+    }
+    return { key, files, chunks };
+  });
+}
+
+/** The plain text of a fragment. */
+export async function readFragment(store: BlobStore, fragment: Fragment): Promise<Buffer> {
+  return unpackFragment(await store.getBlob(fragment.sha256), fragment);
+}
+
+export async function unpackFragment(packed: Uint8Array, fragment: Fragment): Promise<Buffer> {
+  const plain = await gunzipAsync(packed, { maxOutputLength: Math.max(1, fragment.plainBytes) });
+  if (plain.length !== fragment.plainBytes) throw new Error(`fragment ${fragment.sha256} has another length`);
+  return plain;
+}
+
+async function readDocument(store: BlobStore, leaf: LeafRef) {
+  const bytes = await store.getBlob(leaf.sha256);
+  if (sha256Of(bytes) !== leaf.sha256) throw new Error(`leaf ${leaf.sha256} is damaged`);
+  return LeafDocument.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+}
