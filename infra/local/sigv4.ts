@@ -24,7 +24,7 @@ export type SigV4Request = {
   bodySha256?: string;
 };
 
-export type { SigV4Code, SigV4Credentials, SigV4Refusal } from "./sigv4-claim.ts";
+export { type SigV4Code, type SigV4Credentials, type SigV4Refusal, sameText } from "./sigv4-claim.ts";
 
 export type SigV4Options = Expected & {
   now?: Date;

@@ -1,0 +1,101 @@
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
+import type { LocalDatabase } from "../database.ts";
+import type { SigV4Valid } from "../sigv4.ts";
+import { parseUrl } from "../sigv4-url.ts";
+import { S3Error } from "./errors.ts";
+import type { DataFiles } from "./files.ts";
+import type { Objects } from "./objects.ts";
+
+/** One request, taken apart and verified. */
+export type Call = {
+  req: IncomingMessage;
+  method: string;
+  /** Empty where the request is about all buckets. */
+  bucket: string;
+  /** Empty where the request is about a bucket. */
+  key: string;
+  query: ReadonlyMap<string, string>;
+  /** Names in lower case; of a presigned request also the `x-amz-…` that its query carries in their place. */
+  headers: Readonly<Record<string, string>>;
+  requestId: string;
+  signature: SigV4Valid;
+};
+
+/** What is answered; a body that is text is XML. */
+export type Answer = { status: number; headers?: Record<string, string>; body?: string | Readable };
+
+export type Store = {
+  db: LocalDatabase;
+  files: DataFiles;
+  objects: Objects;
+  region: string;
+  now: () => Date;
+};
+
+export type Operation = (store: Store, call: Call) => Answer | Promise<Answer>;
+
+const MAX_KEY_BYTES = 1_024;
+
+export function requestId(): string {
+  return randomBytes(8).toString("hex").toUpperCase();
+}
+
+/** Headers as they came, a repeated one joined by commas: Node drops the second of some. */
+export function headersOf(req: IncomingMessage): Record<string, string> {
+  const headers: Record<string, string> = Object.create(null);
+  for (let i = 0; i + 1 < req.rawHeaders.length; i += 2) {
+    const name = req.rawHeaders[i]?.toLowerCase() ?? "";
+    const value = req.rawHeaders[i + 1] ?? "";
+    headers[name] = headers[name] === undefined ? value : `${headers[name]},${value}`;
+  }
+  return headers;
+}
+
+export type Target = Pick<Call, "bucket" | "key" | "query">;
+
+/** Bucket, key and query of a path-style URL. The key is whatever follows the bucket's slash, not normalised. */
+export function targetOf(url: string, pathPrefix: string): Target {
+  const parsed = parseUrl(url);
+  if (!parsed) throw new S3Error("InvalidURI", "Couldn't parse the specified URI.");
+  const { path } = parsed;
+  if (path !== pathPrefix && !path.startsWith(`${pathPrefix}/`))
+    throw new S3Error("InvalidURI", "There is nothing here.");
+  const rest = path.slice(pathPrefix.length + 1);
+  const cut = rest.indexOf("/");
+  const bucket = decodeURIComponent(cut < 0 ? rest : rest.slice(0, cut));
+  const key = cut < 0 ? "" : decodeURIComponent(rest.slice(cut + 1));
+  checkKey(key);
+  const query = new Map(
+    Object.entries(parsed.query).map(([name, value]) => [name, String(Array.isArray(value) ? value[0] : value)]),
+  );
+  return { bucket, key, query };
+}
+
+export function checkKey(key: string): void {
+  const size = Buffer.byteLength(key);
+  if (size > MAX_KEY_BYTES)
+    throw new S3Error("KeyTooLongError", "Your key is too long", { Size: size, MaxSizeAllowed: MAX_KEY_BYTES });
+}
+
+// Of these a query says nothing that a header would: S3 ignores a checksum that a presigning client moved into its query.
+const NOT_FOR_QUERY =
+  /^x-amz-(checksum-(?!mode|algorithm|type)|sdk-checksum|content-sha256|date|credential|signature|signedheaders|algorithm|expires|security-token|decoded|trailer)/;
+
+/** Presigning moves `x-amz-…` headers into the query; there they mean what they mean as headers. */
+export function withQueryHeaders(
+  headers: Readonly<Record<string, string>>,
+  query: ReadonlyMap<string, string>,
+): Record<string, string> {
+  const all: Record<string, string> = Object.assign(Object.create(null), headers);
+  for (const [name, value] of query) {
+    const lower = name.toLowerCase();
+    if (lower.startsWith("x-amz-") && !NOT_FOR_QUERY.test(lower)) all[lower] ??= value;
+  }
+  return all;
+}
+
+export function etagHeader(etag: string): string {
+  return `"${etag}"`;
+}

@@ -1,0 +1,123 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { LocalDatabase } from "../database.ts";
+import { numberOf } from "./schema.ts";
+
+/** Bytes on their way in: nobody sees them before `place`. */
+export type Draft = {
+  /** Keeps no reference once it resolved. */
+  write(bytes: Uint8Array[]): Promise<void>;
+  /** Puts the bytes on the disk under the next number and tells it. */
+  place(): Promise<number>;
+  /** Always to be called in the end; after `place` it does nothing. */
+  discard(): Promise<void>;
+};
+
+export type DataFiles = {
+  draft(): Promise<Draft>;
+  /** A number that no file and no content ever had. */
+  nextId(): number;
+  open(id: number): Promise<FileHandle>;
+  sizeOf(id: number): number | undefined;
+  unlink(id: number): void;
+};
+
+const RESERVED_AT_ONCE = 256;
+
+/**
+ * `FOLDER/data/XX/ID`: files that never change once they have their name, numbered upwards. No name from outside ever
+ * becomes part of a path. Files in `FOLDER/incoming` are unfinished: those an earlier process left are removed.
+ */
+export function openDataFiles(folder: string, db: LocalDatabase): DataFiles {
+  const incoming = join(folder, "incoming");
+  rmSync(incoming, { recursive: true, force: true });
+  mkdirSync(incoming, { recursive: true, mode: 0o700 });
+  mkdirSync(join(folder, "data"), { recursive: true, mode: 0o700 });
+  const ready = new Set(readdirSync(join(folder, "data")));
+  let next = 0;
+  let reserved = 0;
+  let drafts = 0;
+
+  const shelf = (id: number) => (id % 256).toString(16).padStart(2, "0");
+  const pathOf = (id: number) => join(folder, "data", shelf(id), String(id));
+
+  function nextId(): number {
+    if (next === reserved) {
+      const row = db.transaction(() =>
+        db.statement("UPDATE object_sequence SET next = next + ? RETURNING next").get(RESERVED_AT_ONCE),
+      );
+      reserved = row ? numberOf(row, "next") : 0;
+      next = reserved - RESERVED_AT_ONCE;
+    }
+    return next++;
+  }
+
+  async function makeShelf(id: number): Promise<string> {
+    const path = join(folder, "data", shelf(id));
+    if (!ready.has(shelf(id))) {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+      await syncFolder(join(folder, "data"));
+      ready.add(shelf(id));
+    }
+    return path;
+  }
+
+  async function draft(): Promise<Draft> {
+    const path = join(incoming, String(drafts++));
+    const handle = await open(path, "wx", 0o600);
+    let done = false;
+    return {
+      async write(bytes) {
+        let rest = bytes;
+        while (rest.length > 0) {
+          const { bytesWritten } = await handle.writev(rest);
+          rest = without(rest, bytesWritten);
+        }
+      },
+      async place() {
+        await handle.sync();
+        await handle.close();
+        const id = nextId();
+        const where = await makeShelf(id);
+        await rename(path, pathOf(id));
+        done = true;
+        await syncFolder(where);
+        return id;
+      },
+      async discard() {
+        if (done) return;
+        done = true;
+        await handle.close().catch(() => undefined);
+        await rm(path, { force: true });
+      },
+    };
+  }
+
+  return {
+    draft,
+    nextId,
+    open: (id) => open(pathOf(id), "r"),
+    sizeOf: (id) => (existsSync(pathOf(id)) ? statSync(pathOf(id)).size : undefined),
+    unlink: (id) => rmSync(pathOf(id), { force: true }),
+  };
+}
+
+/** What of `bytes` is left after the first `count` of them. */
+function without(bytes: Uint8Array[], count: number): Uint8Array[] {
+  let skip = count;
+  let first = 0;
+  while (first < bytes.length && skip >= (bytes[first]?.length ?? 0)) skip -= bytes[first++]?.length ?? 0;
+  const rest = bytes.slice(first);
+  if (rest[0] && skip > 0) rest[0] = rest[0].subarray(skip);
+  return rest;
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,160 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { LocalDatabase } from "../database.ts";
+import { type SigV4Credentials, verifySigV4 } from "../sigv4.ts";
+import { makeBucket } from "./buckets.ts";
+import { type Answer, type Call, headersOf, requestId, type Store, targetOf, withQueryHeaders } from "./call.ts";
+import { asS3Error, refused, type S3Error } from "./errors.ts";
+import { refuseUnknownWishes } from "./fields.ts";
+import { openDataFiles } from "./files.ts";
+import * as garbage from "./garbage.ts";
+import { contentStream } from "./get.ts";
+import { type Created, openObjects } from "./objects.ts";
+import type { ByteRange } from "./range.ts";
+import { operationOf } from "./router.ts";
+import { createTables } from "./schema.ts";
+
+export type { Created } from "./objects.ts";
+export type { ByteRange } from "./range.ts";
+
+export type ObjectStoreOptions = {
+  db: LocalDatabase;
+  /** Holds `data/` and `incoming/`; no other process may use it. */
+  folder: string;
+  region: string;
+  credentials: SigV4Credentials;
+  /** The path of the endpoint, which is part of what clients sign. */
+  pathPrefix?: string;
+  /** Further values of the Host header (`host` or `host:port`) under which clients may have signed. */
+  publicHosts?: readonly string[];
+  /** Called inside the transaction that makes the object visible: what it writes to `db` is as durable as the object. */
+  onCreated?: (created: Created) => void;
+  /** Told of every error that is not the client's. */
+  onFault?: (error: unknown) => void;
+  now?: () => Date;
+};
+
+export type StoredObject = {
+  sizeBytes: number;
+  /** Without quotes. */
+  eTag: string;
+  lastModified: Date;
+  contentType: string;
+  cacheControl: string | undefined;
+  contentEncoding: string | undefined;
+  contentDisposition: string | undefined;
+  metadata: Readonly<Record<string, string>>;
+  /** Hex; undefined for an object that was uploaded in parts. */
+  sha256: string | undefined;
+  stream(range?: ByteRange): Readable;
+};
+
+export type ObjectStore = {
+  handle(req: IncomingMessage, res: ServerResponse): void;
+  /** Does nothing when it exists. */
+  createBucket(name: string): void;
+  /** For reading in this process, without a signature. */
+  open(bucket: string, key: string): StoredObject | undefined;
+  /** Removes data files that no key has needed for that long. */
+  sweepGarbage(olderThanMs: number): void;
+  /** The smallest number of a data file above `floor` that the database refers to and that is not there whole. */
+  missingData(floor?: number): number | undefined;
+  close(): void;
+};
+
+/** An S3 endpoint over a folder: bytes in numbered files that never change, all else in the database. */
+export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
+  const { db, folder, region, credentials, pathPrefix = "/_s3", publicHosts = [], onFault = console.error } = options;
+  const now = options.now ?? (() => new Date());
+  createTables(db);
+  const files = openDataFiles(folder, db);
+  garbage.sweepOrphans(db, files);
+  const objects = openObjects(db, files, now, options.onCreated);
+  const store: Store = { db, files, objects, region, now };
+
+  async function callOf(req: IncomingMessage, id: string): Promise<Call> {
+    const [method, url, sent] = [req.method ?? "GET", req.url ?? "/", headersOf(req)];
+    const target = targetOf(url, pathPrefix);
+    const options = { service: "s3", region, credentials, now: now(), hosts: publicHosts };
+    const verdict = await verifySigV4({ method, url, headers: sent }, options);
+    if (!verdict.ok) throw refused(verdict);
+    const headers = withQueryHeaders(sent, target.query);
+    return { req, method, ...target, headers, requestId: id, signature: verdict };
+  }
+
+  async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const id = requestId();
+    try {
+      const call = await callOf(req, id);
+      const operation = operationOf(call);
+      refuseUnknownWishes(call.headers);
+      await send(res, id, await operation(store, call));
+    } catch (error) {
+      if (req.destroyed && !req.complete) return;
+      const answered = asS3Error(error);
+      if (answered !== error) onFault(error);
+      if (res.headersSent) res.destroy();
+      else await send(res, id, errorAnswer(answered, req, id));
+    }
+  }
+
+  return {
+    handle: (req, res) => void serve(req, res).catch(() => res.destroy()),
+    createBucket: (name) => void makeBucket(store, name),
+    open: (bucket, key) => openObject(store, bucket, key),
+    sweepGarbage: (olderThanMs) => garbage.sweepGarbage(db, files, now(), olderThanMs),
+    missingData: (floor = 0) => garbage.missingData(db, files, floor),
+    close: () => undefined,
+  };
+}
+
+function errorAnswer(error: S3Error, req: IncomingMessage, id: string): Answer {
+  const path = (req.url ?? "/").split("?")[0] ?? "/";
+  const bodyless = req.method === "HEAD" || error.status === 304;
+  return { status: error.status, headers: error.headers, ...(bodyless ? {} : { body: error.toXml(path, id) }) };
+}
+
+async function send(res: ServerResponse, id: string, { status, headers = {}, body }: Answer): Promise<void> {
+  res.statusCode = status;
+  res.setHeader("x-amz-request-id", id);
+  res.setHeader("x-amz-id-2", "packhouse");
+  if (typeof body === "string") {
+    res.setHeader("content-type", "application/xml");
+    res.setHeader("content-length", Buffer.byteLength(body));
+  }
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  if (body === undefined || typeof body === "string") {
+    if (body === undefined && status === 200 && !res.hasHeader("content-length")) res.setHeader("content-length", 0);
+    res.end(body);
+    return;
+  }
+  try {
+    await pipeline(body, res);
+  } catch (error) {
+    // The client went away, or a file broke off: what was promised cannot be kept, so the connection ends.
+    res.destroy();
+    if (!isHangUp(error)) throw error;
+  }
+}
+
+function isHangUp(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE";
+}
+
+function openObject(store: Store, bucket: string, key: string): StoredObject | undefined {
+  const entry = store.objects.find(bucket, key);
+  if (!entry) return undefined;
+  return {
+    sizeBytes: entry.sizeBytes,
+    eTag: entry.etag,
+    lastModified: new Date(entry.modifiedAt),
+    contentType: entry.headers["content-type"] ?? "binary/octet-stream",
+    cacheControl: entry.headers["cache-control"],
+    contentEncoding: entry.headers["content-encoding"],
+    contentDisposition: entry.headers["content-disposition"],
+    metadata: entry.metadata,
+    sha256: entry.digests.get("SHA256")?.toString("hex"),
+    stream: (range) => contentStream(store, store.objects.piecesOf(entry.contentId), range),
+  };
+}
