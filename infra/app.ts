@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
 import { App, Validations } from "aws-cdk-lib";
 import { Code } from "aws-cdk-lib/aws-lambda";
+import flags from "aws-cdk-lib/recommended-feature-flags.json" with { type: "json" };
 import { AwsSolutionsChecks } from "cdk-nag";
 import { z } from "zod";
 import { bundleEdge, bundleFunction } from "./bundle.ts";
 import { PackhouseStack } from "./stack.ts";
 
-const app = new App();
+const app = new App({ context: flags });
 
 /** What a team may choose at `cdk deploy -c name=value`. */
 const choice = (name: string): string | undefined => z.string().min(1).optional().parse(app.node.tryGetContext(name));

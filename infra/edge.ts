@@ -70,9 +70,12 @@ export class Edge extends Construct {
       },
       additionalBehaviors: Object.fromEntries(CLIENT_ROOTS.map((root) => [`/${root}/*`, clients])),
       errorResponses: ERRORS.map((httpStatus) => ({ httpStatus, ttl: Duration.seconds(ERROR_SECONDS) })),
-      minimumProtocolVersion: SecurityPolicyProtocol.TLS_V1_2_2021,
-      ...(domainName && { domainNames: [domainName] }),
-      ...(certificateArn && { certificate: Certificate.fromCertificateArn(this, "Certificate", certificateArn) }),
+      ...(domainName &&
+        certificateArn && {
+          domainNames: [domainName],
+          certificate: Certificate.fromCertificateArn(this, "Certificate", certificateArn),
+          minimumProtocolVersion: SecurityPolicyProtocol.TLS_V1_2_2021,
+        }),
     });
     this.url = `https://${domainName ?? this.distribution.distributionDomainName}`;
     this.acknowledge(props.domain !== undefined);
@@ -124,6 +127,8 @@ export class Edge extends Construct {
 
   private acknowledge(ownDomain: boolean): void {
     const reasons: Record<string, string> = {
+      "Annotation::@aws-cdk/aws-cloudfront-origins:listBucketSecurityRisk":
+        "The bucket stands behind four prefixes only, never at the root, and no query string reaches it: nobody can list.",
       "AwsSolutions-CFR1": "Packages are for the team's machines wherever they run: no country is shut out.",
       "AwsSolutions-CFR2":
         "A web application firewall costs per month whether anybody asks or not; a team that has one attaches it.",

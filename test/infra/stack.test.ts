@@ -2,6 +2,7 @@ import { App, Stack } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { Code } from "aws-cdk-lib/aws-lambda";
 import { Queue } from "aws-cdk-lib/aws-sqs";
+import flags from "aws-cdk-lib/recommended-feature-flags.json" with { type: "json" };
 import { AwsSolutionsChecks } from "cdk-nag";
 import { describe, expect, test } from "vitest";
 import { FUNCTIONS } from "../../infra/bundle.ts";
@@ -13,7 +14,7 @@ const parts = {
   codeOf: () => Code.fromInline("exports.handler = async () => {};"),
   edgeCode: "function handler(e){return e}",
 };
-const stack = new PackhouseStack(new App(), "Packhouse", parts);
+const stack = new PackhouseStack(new App({ context: flags }), "Packhouse", parts);
 const template = Template.fromStack(stack);
 const resources = resourcesOf(template);
 
