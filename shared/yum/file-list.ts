@@ -37,6 +37,7 @@ function wholeNames(header: Header): string[] {
 
 function splitNames(header: Header): string[] {
   limit(header, TAG.BASE_NAMES);
+  limit(header, TAG.DIR_NAMES);
   const dirs = header.strings(TAG.DIR_NAMES);
   const dirIndexes = header.numbers(TAG.DIR_INDEXES, MAX_FILES);
   const bases = header.strings(TAG.BASE_NAMES);

@@ -25,6 +25,7 @@ const ENTRY_BYTES = 16;
 const MAX_ENTRIES = 0xffff;
 /** rpm takes 256 MB; a kernel's 100,000 files need about 20. */
 const MAX_STORE_BYTES = 64 * 1024 * 1024;
+const MAX_STRING_BYTES = 1024 * 1024;
 /** A region tag (61, 62, 63) comes first and its data last: rpm's lib/header.c. */
 const REGION_TAGS = new Set([61, 62, 63]);
 const FIRST_TAG = 100;
@@ -41,7 +42,11 @@ export async function openHead(source: RangeSource): Promise<Head> {
     sizeBytes: source.sizeBytes,
     async bytes(offset, length, what) {
       const end = offset + length;
-      const cut = () => new FormatError(`the file ends before the ${what} does, which needs ${end} bytes`, offset);
+      const cut = () =>
+        new FormatError(
+          `the file ends before the ${what} does, which needs ${end} bytes`,
+          Math.min(offset, source.sizeBytes),
+        );
       if (end > source.sizeBytes) throw cut();
       if (end <= first.length) return first.subarray(offset, end);
       const from = Math.max(offset, first.length);
@@ -100,6 +105,8 @@ export class Header {
     const count = Math.min(entry.type === TYPE.I18NSTRING ? 1 : entry.count, limit);
     for (let from = entry.offset; strings.length < count; ) {
       const end = this.#store.indexOf(0, from);
+      if (end - from > MAX_STRING_BYTES)
+        throw new FormatError(`a text of ${end - from} bytes, more than ${MAX_STRING_BYTES}`, this.#storeStart + from);
       strings.push(this.#store.toString("latin1", from, end));
       from = end + 1;
     }
@@ -180,12 +187,7 @@ export async function readHeader(head: Head, start: number, what: string): Promi
 
 /** Where the entry's last string ends, its zero byte included; beyond the store where strings are missing. */
 function stringsEnd(store: Buffer, entry: Entry): number {
-  if (entry.count > store.length) return Number.POSITIVE_INFINITY;
-  let end = entry.offset;
-  for (let i = 0; i < entry.count; i++) {
-    const zero = store.indexOf(0, end);
-    if (zero < 0 || end >= store.length) return Number.POSITIVE_INFINITY;
-    end = zero + 1;
-  }
-  return end;
+  let left = entry.count;
+  for (let at = entry.offset; at < store.length; at++) if (store[at] === 0 && --left === 0) return at + 1;
+  return Number.POSITIVE_INFINITY;
 }
