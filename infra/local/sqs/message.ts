@@ -83,6 +83,15 @@ function checkOrder(queue: Queue, message: Outgoing): void {
   }
 }
 
+/** Where an entry of a FIFO queue's batch misses these, SQS refuses the whole batch (and calls the value invalid). */
+export function checkBatchOrder(queue: Queue, entry: Outgoing): void {
+  try {
+    checkOrder(queue, { ...entry, DelaySeconds: 0 });
+  } catch (error) {
+    throw error instanceof SqsError ? new SqsError("InvalidParameterValue", error.message) : error;
+  }
+}
+
 function badId(name: string, value: string): SqsError {
   return invalidParameter(
     name,

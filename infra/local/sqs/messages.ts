@@ -1,6 +1,15 @@
 import * as z from "zod";
 import { invalidParameter, SqsError } from "./errors.ts";
-import { checkOutgoing, chosen, md5Of, md5OfAttributes, OUTGOING, type Outgoing, sizeOf } from "./message.ts";
+import {
+  checkBatchOrder,
+  checkOutgoing,
+  chosen,
+  md5Of,
+  md5OfAttributes,
+  OUTGOING,
+  type Outgoing,
+  sizeOf,
+} from "./message.ts";
 import { define, parse, type Sqs } from "./operation.ts";
 import { MAX_PAYLOAD_BYTES, MAX_VISIBILITY_SECONDS, numberOf, type Queue } from "./queue.ts";
 import type { StoredMessage } from "./rows.ts";
@@ -26,6 +35,7 @@ export const messageOperations = {
         `Batch requests cannot be longer than ${MAX_PAYLOAD_BYTES} bytes. You have sent ${bytes} bytes.`,
       );
     }
+    for (const entry of entries) if (queue.fifo) checkBatchOrder(queue, entry);
     return each(entries, (entry) => sendTo(sqs, queue, entry));
   }),
 
