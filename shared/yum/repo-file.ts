@@ -29,8 +29,7 @@ metadata_expire=60
 /** A line break would begin another setting. */
 function line(setting: string, value: string): string {
   const trimmed = value.trim();
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
-  if (trimmed === "" || /[\x00-\x1f\x7f\x85\u2028\u2029]/.test(trimmed))
+  if (trimmed === "" || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(trimmed))
     throw new AppError("invalid", `${setting} of a .repo file must be one line of text, not ${JSON.stringify(value)}`);
   return trimmed;
 }
