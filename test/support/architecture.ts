@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
 /** A file of the project, its path from the root. */
@@ -8,7 +8,8 @@ export type Import = { from: string; specifier: string; typeOnly: boolean };
 export const root = join(import.meta.dirname, "../..");
 
 export function sourcesOf(folders: readonly string[]): Source[] {
-  return folders.flatMap((folder) =>
+  const there = folders.filter((folder) => existsSync(join(root, folder)));
+  return there.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && /\.(ts|mjs)$/.test(entry.name))
       .map((entry) => join(entry.parentPath, entry.name))
