@@ -4,8 +4,8 @@ import { findUnsettled, lookForUpload, storeUpload, type Unsettled } from "../sh
 import { settle } from "../shared/binary/settle.ts";
 import type { Context } from "../shared/context.ts";
 import { INCOMING_PREFIX } from "../shared/objects/keys.ts";
-import { context } from "./context.ts";
 import { failuresOf } from "./batch.ts";
+import { context } from "./context.ts";
 
 const S3Event = z.object({
   Records: z.array(z.object({ s3: z.object({ object: z.object({ key: z.string() }) }) })),
@@ -18,11 +18,15 @@ const Body = z.union([S3Event, OwnMessage, TestEvent]);
 /** What arrived in the bucket, and what is to be looked at again. */
 export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   const ctx = context();
-  const failures = await failuresOf(event, (record) => stored(ctx, record), async (unsettled) => {
-    // One binary may be named by several messages of a batch.
-    const distinct = new Map(unsettled.flat().map((one) => [one.segments.join("/"), one]));
-    await settle(ctx, [...distinct.values()]);
-  });
+  const failures = await failuresOf(
+    event,
+    (record) => stored(ctx, record),
+    async (unsettled) => {
+      // One binary may be named by several messages of a batch.
+      const distinct = new Map(unsettled.flat().map((one) => [one.segments.join("/"), one]));
+      await settle(ctx, [...distinct.values()]);
+    },
+  );
   return failures;
 }
 

@@ -31,7 +31,9 @@ const TITLE: Record<ErrorKind, string> = {
 export function answerError(error: Error, c: Request): Response {
   const known = knownError(error);
   if (!known) {
-    process.stderr.write(`${JSON.stringify({ level: "error", path: c.req.path, message: error.message, stack: error.stack })}\n`);
+    process.stderr.write(
+      `${JSON.stringify({ level: "error", path: c.req.path, message: error.message, stack: error.stack })}\n`,
+    );
     return shaped(c, 500, "Internal error", "something went wrong on our side; try again", {});
   }
   if (known.kind === "unauthorized") c.header("WWW-Authenticate", 'Bearer realm="packhouse"');

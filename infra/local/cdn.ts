@@ -77,7 +77,8 @@ function isUnchanged(request: IncomingMessage, etag: string, lastModified: Date)
 
 function wantedRange(request: IncomingMessage, etag: string, object: StoredObject) {
   const condition = request.headers["if-range"];
-  if (condition !== undefined && condition !== etag && condition !== object.lastModified.toUTCString()) return undefined;
+  if (condition !== undefined && condition !== etag && condition !== object.lastModified.toUTCString())
+    return undefined;
   try {
     return rangeOf(request.headers.range, object.sizeBytes);
   } catch {

@@ -34,7 +34,10 @@ export function openDataFolder(path: string): DataFolder {
       objects: join(path, "objects"),
       rootTokenFile,
       rootToken: secretFile(rootTokenFile, () => `${randomBytes(32).toString("base64url")}\n`).trim(),
-      sealingKey: Buffer.from(secretFile(join(path, "sealing.key"), () => `${randomBytes(32).toString("hex")}\n`).trim(), "hex"),
+      sealingKey: Buffer.from(
+        secretFile(join(path, "sealing.key"), () => `${randomBytes(32).toString("hex")}\n`).trim(),
+        "hex",
+      ),
       aws: Credentials.parse(JSON.parse(secretFile(join(path, "aws.json"), newCredentials))),
     };
   } catch (error) {

@@ -17,15 +17,15 @@ import { listRepos, repairRepo } from "../../shared/repo/repo.ts";
 import { FUNCTION_SECONDS, MAX_RECEIVES } from "../../shared/settings.ts";
 import { localSealer } from "../../shared/signing/sealer.ts";
 import { isClientPath, serveClient } from "./cdn.ts";
+import { openStoreDatabase } from "./copies.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import type { LocalDatabase } from "./database.ts";
-import { openStoreDatabase } from "./copies.ts";
 import { callFunction } from "./lambda-http.ts";
 import { type Poller, startPoller } from "./poller.ts";
 import { createObjectStore, type ObjectStore } from "./s3/store.ts";
+import type { LocalSettings } from "./settings.ts";
 import { createQueueEndpoint, type QueueEndpoint } from "./sqs/endpoint.ts";
 import { createTableEndpoint, ensureTable } from "./table.ts";
-import type { LocalSettings } from "./settings.ts";
 
 const TABLE = "packhouse";
 const BUCKET = "packhouse";

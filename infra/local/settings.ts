@@ -11,11 +11,11 @@ export type LocalSettings = {
 };
 
 export function localSettings(environment: Readonly<Record<string, string | undefined>>, cwd: string): LocalSettings {
-  const port = environment["PACKHOUSE_PORT"] ?? "8080";
+  const port = environment.PACKHOUSE_PORT ?? "8080";
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65535) {
     throw new AppError("invalid", `PACKHOUSE_PORT is ${JSON.stringify(port)}: expected a port from 0 to 65535`);
   }
-  const publicUrl = environment["PACKHOUSE_PUBLIC_URL"];
+  const publicUrl = environment.PACKHOUSE_PUBLIC_URL;
   if (publicUrl !== undefined && !/^https?:\/\/[^/?#@\s]+\/?$/.test(publicUrl)) {
     throw new AppError(
       "invalid",
@@ -23,8 +23,8 @@ export function localSettings(environment: Readonly<Record<string, string | unde
     );
   }
   return {
-    dataFolder: environment["PACKHOUSE_DATA"] ?? join(cwd, ".packhouse"),
-    host: environment["PACKHOUSE_HOST"] ?? "127.0.0.1",
+    dataFolder: environment.PACKHOUSE_DATA ?? join(cwd, ".packhouse"),
+    host: environment.PACKHOUSE_HOST ?? "127.0.0.1",
     port: Number(port),
     publicUrl: publicUrl?.replace(/\/$/, ""),
   };

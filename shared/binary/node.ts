@@ -110,7 +110,7 @@ export async function childrenOf(
   const page = await ctx.table.query(partitions.level(segments), { limit, ...(after === undefined ? {} : { after }) });
   const children = page.items.map((item) => ({
     name: item.sk,
-    node: item["kind"] === "binary" ? BinaryItem.parse(item) : LevelItem.parse(item),
+    node: item.kind === "binary" ? BinaryItem.parse(item) : LevelItem.parse(item),
   }));
   return { children, next: page.next };
 }

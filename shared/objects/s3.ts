@@ -171,7 +171,7 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
       return {
         eTag: head.ETag ?? "",
         sizeBytes: head.ContentLength ?? 0,
-        binary: head.Metadata?.["binary"],
+        binary: head.Metadata?.binary,
         sha256: fullObject(head.ChecksumSHA256, head.ChecksumType),
       };
     },

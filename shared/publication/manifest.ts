@@ -45,5 +45,5 @@ export async function recordPublication(ctx: Context, repoId: string, manifest: 
 
 export async function publicationOf(ctx: Context, repoId: string, commit: number): Promise<Sha256 | undefined> {
   const item = await ctx.table.get(keys.publication(repoId, commit));
-  return item && hex.parse(item["manifest"]);
+  return item && hex.parse(item.manifest);
 }

@@ -51,6 +51,8 @@ export type Published = z.infer<typeof Published>;
 const REST_MS = 1000;
 const MOST_ATTEMPTS = 10;
 const PARALLEL_HEADS = 8;
+/** apt refuses what is dated ten seconds ahead. */
+const MOST_AHEAD_SECONDS = 2;
 
 /** What clients of a repo read now; undefined before its first publication. */
 export async function publishedOf(ctx: Context, repo: RepoRef & { id: string }): Promise<Published | undefined> {
@@ -91,7 +93,7 @@ async function publishOnce(ctx: Context, ref: RepoRef, suspects: ReadonlySet<str
   });
   for (const file of made.manifest.files) {
     const state = held.get(file.path) ?? { etag: undefined, metadata: {} };
-    if (state.metadata["sha256"] === file.sha256) continue;
+    if (state.metadata.sha256 === file.sha256) continue;
     const metadata = { sha256: file.sha256, date: String(made.manifest.date), commit: String(commit.number) };
     const bytes = await ctx.objects.getBlob(file.sha256);
     if (!(await ctx.objects.putPointer(pointer(repo, file.path), bytes, state, metadata))) return file.path;
@@ -195,14 +197,18 @@ async function pointerStates(
 }
 
 function dateOf(state: PointerState): number | undefined {
-  const date = Number(state.metadata["date"]);
+  const date = Number(state.metadata.date);
   return Number.isSafeInteger(date) && date > 0 ? date : undefined;
 }
 
-/** Seconds since 1970: later than all before, and never ahead of time, since the last is a second ago at least. */
+/** Seconds since 1970: later than all before. Where the clock went back, this fails until it has caught up. */
 function nextDate(ctx: Context, earlier: readonly (number | undefined)[]): number {
   const last = Math.max(0, ...earlier.map((date) => date ?? 0));
-  return Math.max(Math.floor(ctx.now().getTime() / 1000), last + 1);
+  const now = Math.floor(ctx.now().getTime() / 1000);
+  if (last + 1 > now + MOST_AHEAD_SECONDS) {
+    throw new Error(`the last publication is dated ${last + 1 - now} s ahead of this clock`);
+  }
+  return Math.max(now, last + 1);
 }
 
 /** Waits until a second has passed since the last publication; changes that come meanwhile are merged into this one. */

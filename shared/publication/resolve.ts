@@ -3,8 +3,8 @@ import { type Commit, commitAt } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { dirKey } from "../repo/layout.ts";
 import { findRepo, REPO_TYPES, type Repo } from "../repo/repo.ts";
-import { leafIndexOf, readTree } from "../tree/root.ts";
 import { readRows } from "../tree/leaf.ts";
+import { leafIndexOf, readTree } from "../tree/root.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { manifestAt, publishedOf } from "./publish.ts";
 
@@ -65,7 +65,12 @@ async function newestAt(ctx: Context, repo: Repo, last: number, time: string): P
   return found;
 }
 
-async function fileOfDirectory(ctx: Context, repo: Repo, manifest: Manifest, path: string): Promise<Sha256 | undefined> {
+async function fileOfDirectory(
+  ctx: Context,
+  repo: Repo,
+  manifest: Manifest,
+  path: string,
+): Promise<Sha256 | undefined> {
   const commit = await commitAt(ctx, repo.id, manifest.commit);
   if (!commit) return undefined;
   const tree = await readTree(ctx.objects, commit.tree);

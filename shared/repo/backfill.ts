@@ -2,6 +2,7 @@ import { type Child, childrenOf } from "../binary/node.ts";
 import { binaryPathOf } from "../binary/path.ts";
 import { commitDelta } from "../commit.ts";
 import type { Context } from "../context.ts";
+import { AppError } from "../error.ts";
 import { findPackage, parsedOf } from "../package.ts";
 import { keys } from "../store/keys.ts";
 import type { Entry } from "../tree/entry.ts";
@@ -68,8 +69,14 @@ async function entriesOf(ctx: Context, repo: Repo, { segments, child: { node } }
   const pkg = await findPackage(ctx, node.stored.sha256);
   if (!pkg) return [];
   const at = binaryPathOf(segments);
-  const places = placesFor(repo, at);
-  return entriesFor(repo, { pkg, parsed: await parsedOf(ctx, pkg), filename: at.binary, places });
+  const parsed = await parsedOf(ctx, pkg);
+  try {
+    return entriesFor(repo, { pkg, parsed, filename: at.binary, places: placesFor(repo, at) });
+  } catch (error) {
+    // One binary that cannot go where the patterns say keeps no other out.
+    if (error instanceof AppError) return [];
+    throw error;
+  }
 }
 
 /** A package whose place is taken by other bytes stays out: the repo keeps what it has. */

@@ -86,11 +86,14 @@ export async function createRepo(ctx: Context, ref: RepoRef, settings: RepoSetti
   };
   await ctx.queues.worker({ kind: "repair", ...ref }, REMINDER_SECONDS);
   const claimed = await ctx.table.put({ ...keys.repo(ref.type, ref.name), ...repo }, { absent: true });
-  if (!claimed) {
-    throw new AppError("conflict", `an ${ref.type} repository named ${ref.name} exists already; choose another name`);
-  }
+  // The SDK repeats a write whose answer was lost: then the item that stands in the way is our own.
+  if (!claimed && (await findRepo(ctx, ref))?.id !== repo.id) throw nameTaken(ref);
   await completeRepo(ctx, repo);
   return repo;
+}
+
+export function nameTaken({ type, name }: RepoRef): AppError {
+  return new AppError("conflict", `the ${type} repository ${name} exists already; choose another name`);
 }
 
 /** All that must follow from a repo's item; safe to repeat at any time. */

@@ -125,7 +125,7 @@ export function tableOf(client: DynamoDBDocumentClient, name: string): Table {
           ...(options.after === undefined ? {} : { ExclusiveStartKey: { pk: partition, sk: options.after } }),
         }),
       );
-      const next = LastEvaluatedKey?.["sk"];
+      const next = LastEvaluatedKey?.sk;
       return { items: (Items ?? []) as Item[], ...(typeof next === "string" ? { next } : {}) };
     },
   };

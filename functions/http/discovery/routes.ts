@@ -134,7 +134,15 @@ function postBinary(app: App, path: string, depth: number): void {
       }
       const { job, upload } = await awaitBinary(ctx, segments, { sha256, sizeBytes: size, force: force ?? false });
       const url = discoveryUrl(ctx, segments);
-      return c.json({ name, url, job: `${ctx.publicUrl}/jobs/${job}`, upload: upload && { ...upload, headers: { ...upload.headers } } }, 200);
+      return c.json(
+        {
+          name,
+          url,
+          job: `${ctx.publicUrl}/jobs/${job}`,
+          upload: upload && { ...upload, headers: { ...upload.headers } },
+        },
+        200,
+      );
     },
   );
 }

@@ -1,7 +1,7 @@
 import type { Child } from "../../../shared/binary/node.ts";
 import type { Context } from "../../../shared/context.ts";
-import type { ChildView } from "./routes.ts";
 import { ago, humanSize } from "../ago.ts";
+import type { ChildView } from "./routes.ts";
 
 /** The discovery tree's own address of a level or binary, every segment encoded. */
 export function discoveryUrl(ctx: Context, segments: readonly string[]): string {

@@ -3,13 +3,13 @@ import { headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
 import { publishedOf } from "../../../shared/publication/publish.ts";
-import { waitFor } from "../../../shared/wait.ts";
 import {
   changeRepo,
   createRepo,
   findRepo,
   findReposNamed,
   listRepos,
+  nameTaken,
   REPO_NAME,
   REPO_TYPES,
   type Repo,
@@ -17,6 +17,7 @@ import {
   RepoSettings,
   repairRepo,
 } from "../../../shared/repo/repo.ts";
+import { waitFor } from "../../../shared/wait.ts";
 import type { App } from "../app.ts";
 import { json, problem } from "../schemas.ts";
 
@@ -31,7 +32,10 @@ const RepoView = z
     name: z.string(),
     type: Type,
     accepts: z.array(
-      z.union([z.string(), z.object({ path: z.string(), suite: z.string().optional(), component: z.string().optional() })]),
+      z.union([
+        z.string(),
+        z.object({ path: z.string(), suite: z.string().optional(), component: z.string().optional() }),
+      ]),
     ),
     suite: z.string(),
     component: z.string(),
@@ -86,7 +90,12 @@ export function repositories(app: App): void {
       tags: ["repositories"],
       summary: "Make a repo",
       request: { body: { ...json(NewRepo, "its name and type, and what it takes"), required: true } },
-      responses: { 201: json(Uri, "made and published"), 400: problem("wrong"), 401: problem("no token"), 409: problem("taken") },
+      responses: {
+        201: json(Uri, "made and published"),
+        400: problem("wrong"),
+        401: problem("no token"),
+        409: problem("taken"),
+      },
     }),
     async (c) => {
       const { ctx, caller } = c.var;
@@ -148,7 +157,7 @@ async function makeRepo(ctx: Context, ref: RepoRef, settings: RepoSettings, by: 
   if (others.some(({ type }) => type === ref.type)) {
     // Whoever repeats a request whose answer was lost finds the repo whole.
     await repairRepo(ctx, ref);
-    throw new AppError("conflict", `an ${ref.type} repository named ${ref.name} exists already; choose another name`);
+    throw nameTaken(ref);
   }
   const repo = await createRepo(ctx, ref, settings, by);
   await waitFor(async () => (await publishedOf(ctx, repo)) !== undefined, FIRST_PUBLICATION_MS);
@@ -175,7 +184,7 @@ async function repoView(ctx: Context, repo: Repo): Promise<z.infer<typeof RepoVi
   return {
     name: repo.name,
     type: repo.type,
-    accepts: repo.accepts.map((rule) => (rule.suite ?? rule.component) === undefined ? rule.path : rule),
+    accepts: repo.accepts.map((rule) => ((rule.suite ?? rule.component) === undefined ? rule.path : rule)),
     suite: repo.suite,
     component: repo.component,
     components: repo.components,

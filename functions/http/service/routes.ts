@@ -10,7 +10,12 @@ import { frontPage } from "./front-page.ts";
 /** The longest a request waits: the HTTP API ends it at 30 s. */
 const MOST_WAIT_SECONDS = 25;
 
-const Health = z.object({ status: z.enum(["ok", "failing"]), table: z.string(), store: z.string(), queues: z.string() });
+const Health = z.object({
+  status: z.enum(["ok", "failing"]),
+  table: z.string(),
+  store: z.string(),
+  queues: z.string(),
+});
 const Job = z
   .object({
     id: z.string(),
@@ -73,7 +78,9 @@ export function service(app: App): void {
     async (c) => {
       const parts = await health(c.var.ctx);
       const ok = Object.values(parts).every((state) => state === "ok");
-      return ok ? c.json({ status: "ok" as const, ...parts }, 200) : c.json({ status: "failing" as const, ...parts }, 503);
+      return ok
+        ? c.json({ status: "ok" as const, ...parts }, 200)
+        : c.json({ status: "failing" as const, ...parts }, 503);
     },
   );
 
@@ -107,7 +114,11 @@ export function service(app: App): void {
 
   app.doc31("/openapi.json", (c) => ({
     openapi: "3.1.0",
-    info: { title: "Packhouse", version: VERSION, description: "A package repository for apt, yum and plain directories." },
+    info: {
+      title: "Packhouse",
+      version: VERSION,
+      description: "A package repository for apt, yum and plain directories.",
+    },
     servers: [{ url: c.var.ctx.publicUrl }],
   }));
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LocalDatabase } from "../database.ts";
@@ -23,6 +23,19 @@ export type DataFiles = {
   unlink(id: number): void;
 };
 
+/** The size of a data file, also in a folder that is not open; undefined where there is none. */
+export function dataFileSize(folder: string, id: number): number | undefined {
+  return statSync(dataPath(folder, id), { throwIfNoEntry: false })?.size;
+}
+
+function dataPath(folder: string, id: number): string {
+  return join(folder, "data", shelf(id), String(id));
+}
+
+function shelf(id: number): string {
+  return (id % 256).toString(16).padStart(2, "0");
+}
+
 const RESERVED_AT_ONCE = 256;
 
 /**
@@ -39,8 +52,7 @@ export function openDataFiles(folder: string, db: LocalDatabase): DataFiles {
   let reserved = 0;
   let drafts = 0;
 
-  const shelf = (id: number) => (id % 256).toString(16).padStart(2, "0");
-  const pathOf = (id: number) => join(folder, "data", shelf(id), String(id));
+  const pathOf = (id: number) => dataPath(folder, id);
 
   function nextId(): number {
     if (next === reserved) {
@@ -98,7 +110,7 @@ export function openDataFiles(folder: string, db: LocalDatabase): DataFiles {
     draft,
     nextId,
     open: (id) => open(pathOf(id), "r"),
-    sizeOf: (id) => (existsSync(pathOf(id)) ? statSync(pathOf(id)).size : undefined),
+    sizeOf: (id) => dataFileSize(folder, id),
     unlink: (id) => rmSync(pathOf(id), { force: true }),
   };
 }

@@ -1,3 +1,4 @@
+import type { Instant } from "../consistent.ts";
 import type { LocalDatabase } from "../database.ts";
 import type { DataFiles } from "./files.ts";
 import { numberOf } from "./schema.ts";
@@ -34,7 +35,7 @@ export function sweepOrphans(db: LocalDatabase, files: DataFiles): void {
 }
 
 /** The smallest number above `floor` that something refers to and whose file is missing or not whole. */
-export function missingData(db: LocalDatabase, files: DataFiles, floor: number): number | undefined {
+export function missingData(db: Instant, files: Pick<DataFiles, "sizeOf">, floor: number): number | undefined {
   for (const row of db.statement(REFERENCED).all(floor, floor)) {
     const id = numberOf(row, "data_id");
     if (files.sizeOf(id) !== numberOf(row, "size_bytes")) return id;
