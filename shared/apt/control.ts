@@ -52,7 +52,7 @@ export function parseParagraphs(
   for (const line of text.split("\n")) {
     number++;
     if (options.comments && line.startsWith("#")) continue;
-    if (line === "" || line === "\r") {
+    if (line === "") {
       close();
       continue;
     }

@@ -116,6 +116,8 @@ async function readControl(
   const found = findControl(tar, member, fileOffset);
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(found.content);
+    // dpkg refuses to install it.
+    if (!text.endsWith("\n")) throw new AppError("unprocessable", "its last line does not end with a newline");
     const control = parseParagraph(text);
     const required = (field: string, check: (value: string) => void) => {
       const value = fieldOf(control, field);
