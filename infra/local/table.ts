@@ -28,7 +28,13 @@ export type TableEndpoint = {
   close(): void;
 };
 
-export type TableEndpointOptions = { db: LocalDatabase; region: string; credentials: AwsCredentials };
+export type TableEndpointOptions = {
+  db: LocalDatabase;
+  region: string;
+  credentials: AwsCredentials;
+  /** Told of what was answered as our fault (500), a full disk for one. */
+  onFault?: (error: unknown) => void;
+};
 
 const require = createRequire(import.meta.url);
 const validations: {
@@ -76,7 +82,9 @@ function load(name: string): Operation {
 
 type Answer = { status: number; body: unknown };
 
-export function createTableEndpoint({ db, region, credentials }: TableEndpointOptions): TableEndpoint {
+export function createTableEndpoint(options: TableEndpointOptions): TableEndpoint {
+  const { db, region, credentials } = options;
+  const onFault = options.onFault ?? ((error) => console.error("table:", error));
   const verify = verifierOf(credentials, region);
   const store = tableStore(db, region);
   let closed = false;
@@ -97,7 +105,7 @@ export function createTableEndpoint({ db, region, credentials }: TableEndpointOp
       return { status: 200, body: output };
     } catch (error) {
       if (isDynaliteError(error)) return { status: error.statusCode, body: error.body };
-      console.error(`table: ${name}:`, error);
+      onFault(error);
       const message = error instanceof Error ? error.message : "Internal server error";
       return { status: 500, body: { __type: `${DYNAMO}InternalServerError`, message } };
     }

@@ -44,25 +44,35 @@ export function temporaryDatabase(): { db: LocalDatabase; folder: string; close(
   };
 }
 
-export type LocalQueues = { sqs: SQS; endpoint: QueueEndpoint; url: string; close(): Promise<void> };
+export type LocalQueues = {
+  sqs: SQS;
+  endpoint: QueueEndpoint;
+  url: string;
+  /** Requests that are being answered. */
+  open(): number;
+  close(): Promise<void>;
+};
 
 export async function serveQueues(db: LocalDatabase, now?: () => number): Promise<LocalQueues> {
   let url = "";
   const credentials = CREDENTIALS;
-  const endpoint = createQueueEndpoint({
-    db,
-    region: REGION,
-    credentials,
-    baseUrl: () => url,
-    ...(now ? { now } : {}),
+  const onFault = () => undefined;
+  const options = { db, region: REGION, credentials, baseUrl: () => url, onFault };
+  const endpoint = createQueueEndpoint({ ...options, ...(now ? { now } : {}) });
+  let open = 0;
+  const served = await serve(async (request, response) => {
+    open += 1;
+    await endpoint.handle(request, response).finally(() => {
+      open -= 1;
+    });
   });
-  const served = await serve(endpoint.handle);
   url = served.url;
   const sqs = new SQS({ endpoint: url, region: REGION, credentials });
   return {
     sqs,
     endpoint,
     url,
+    open: () => open,
     async close() {
       endpoint.close();
       sqs.destroy();

@@ -21,6 +21,8 @@ export type QueueEndpointOptions = {
   /** Where this endpoint is reached; queue URLs begin with it. */
   baseUrl: () => string;
   now?: () => number;
+  /** Told of what was answered as our fault (500), a full disk for one. */
+  onFault?: (error: unknown) => void;
 };
 
 /** SQS (AWS JSON 1.0) over the local database: what was answered is on the disk. */
@@ -36,6 +38,7 @@ export type QueueEndpoint = {
 
 export function createQueueEndpoint(options: QueueEndpointOptions): QueueEndpoint {
   const { db, region, baseUrl, now = Date.now } = options;
+  const onFault = options.onFault ?? ((error) => console.error("queue:", error));
   const verify = verifierOf(options.credentials, region);
   const store = queueStore(db);
   const waiters = createWaiters(now);
@@ -58,7 +61,7 @@ export function createQueueEndpoint(options: QueueEndpointOptions): QueueEndpoin
     try {
       db.transaction(() => store.expire(now()));
     } catch (error) {
-      console.error("queue: could not remove expired messages:", error);
+      onFault(error);
     }
   }, EXPIRE_EVERY_MS);
   timer.unref();
@@ -111,7 +114,7 @@ export function createQueueEndpoint(options: QueueEndpointOptions): QueueEndpoin
         output = await answerTo(read, gone.signal);
       } catch (error) {
         const known = error instanceof SqsError ? error : new SqsError("InternalFailure", messageOf(error));
-        if (known !== error) console.error("queue:", error);
+        if (known !== error) onFault(error);
         const { type, queryCode, fault } = known.answer;
         status = known.answer.status;
         headers["x-amzn-query-error"] = `${queryCode};${fault}`;
