@@ -35,7 +35,7 @@ export async function callerOf(ctx: Context, token: string): Promise<Caller> {
 }
 
 /** Only the hash is kept. */
-export async function putToken(ctx: Context, token: string, user: string): Promise<void> {
+export async function putToken(ctx: Pick<Context, "table" | "now">, token: string, user: string): Promise<void> {
   await ctx.table.put({ ...keys.token(sha256Of(token)), user, createdAt: ctx.now().toISOString() });
 }
 
