@@ -39,7 +39,7 @@ const FIRST_CHUNK_ROWS = 64;
 const LARGEST_CHUNK_ROWS = 1_024;
 const MAX_ITEM_BYTES = 409_600;
 
-export function tableStore(db: LocalDatabase, region: string): TableStore {
+export function tableStore(db: LocalDatabase, region: string, isClosed: () => boolean): TableStore {
   // dynalite's keys are hex, '/' and '~': SQLite compares TEXT bytewise, as LevelDB does.
   db.statement(
     "CREATE TABLE IF NOT EXISTS dynamo (part TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (part, key)) WITHOUT ROWID",
@@ -61,8 +61,12 @@ export function tableStore(db: LocalDatabase, region: string): TableStore {
     ...tables,
     awsRegion: region,
     awsAccountId: "000000000000",
-    // dynalite turns CREATING into ACTIVE by a timer; a process killed in between would leave a table that never is.
-    put: (key: string, value: unknown, done: Done) => tables.put(key, activated(value), done),
+    // dynalite turns CREATING into ACTIVE, and DELETING into nothing, by a timer; a process killed in between would leave a
+    // table in neither state for ever. So both are done at once, and the timer finds nothing to do.
+    put: (key: string, value: unknown, done: Done) =>
+      statusOf(value) === "DELETING" ? tables.del(key, done) : tables.put(key, activated(value), done),
+    // The words that dynalite's timers know to pass over.
+    del: (key: string, done: Done) => (isClosed() ? done(new Error("Database is closed")) : tables.del(key, done)),
   };
   const indexPart = (kind: string, table: string, index: string) => `index-${kind.toLowerCase()}~${table}~${index}`;
 
@@ -89,8 +93,12 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
+function statusOf(table: unknown): unknown {
+  return isRecord(table) ? table.TableStatus : undefined;
+}
+
 function activated(table: unknown): unknown {
-  if (!isRecord(table) || table.TableStatus !== "CREATING") return table;
+  if (!isRecord(table) || statusOf(table) !== "CREATING") return table;
   const indexes = table.GlobalSecondaryIndexes;
   const active = Array.isArray(indexes) ? indexes.map((index) => ({ ...index, IndexStatus: "ACTIVE" })) : undefined;
   return { ...table, TableStatus: "ACTIVE", ...(active ? { GlobalSecondaryIndexes: active } : {}) };

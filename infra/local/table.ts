@@ -86,8 +86,8 @@ export function createTableEndpoint(options: TableEndpointOptions): TableEndpoin
   const { db, region, credentials } = options;
   const onFault = options.onFault ?? ((error) => console.error("table:", error));
   const verify = verifierOf(credentials, region);
-  const store = tableStore(db, region);
   let closed = false;
+  const store = tableStore(db, region, () => closed);
 
   async function answerTo(request: AwsRequest): Promise<Answer> {
     const verdict = await verify(request, "dynamodb");
