@@ -1,89 +1,308 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
-  CopyObjectCommand,
   CreateBucketCommand,
+  DeleteObjectCommand,
   GetObjectCommand,
+  type GetObjectCommandInput,
   HeadObjectCommand,
   PutObjectCommand,
+  type S3Client,
 } from "@aws-sdk/client-s3";
-import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bucketName, errorOf, type ObjectsEndpoint, objectsEndpoint } from "../support/objects-endpoint.ts";
 
 let endpoint: ObjectsEndpoint;
+let s3: S3Client;
 const Bucket = bucketName();
+// The check value that catalogues of CRCs give for "123456789".
+const CRC64 = Buffer.from("ae8b14860a799888", "hex").toString("base64");
+
 beforeAll(async () => {
   endpoint = await objectsEndpoint();
-  await endpoint.client().send(new CreateBucketCommand({ Bucket }));
+  s3 = endpoint.client();
+  await s3.send(new CreateBucketCommand({ Bucket }));
 });
 afterAll(() => endpoint.close());
 
-const sha = (text: string) => createHash("sha256").update(text).digest("base64");
+async function textOf(Key: string, options: Partial<GetObjectCommandInput> = {}): Promise<string> {
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key, ...options }));
+  return (await Body?.transformToString()) ?? "";
+}
 
-test("what is put is what is got", async () => {
-  const s3 = endpoint.client();
-  const put = await s3.send(
-    new PutObjectCommand({
-      Bucket,
-      Key: "a/b",
-      Body: "hello",
+describe("put and get", () => {
+  test("what is put is what is got, with all that was said about it", async () => {
+    const said = {
       ContentType: "text/x",
       CacheControl: "no-store",
-      Metadata: { one: "1" },
-    }),
-  );
-  expect(put.ETag).toBe('"5d41402abc4b2a76b9719d911017c592"');
-  expect(put.ChecksumCRC32).toBe("NhCmhg==");
-  const got = await s3.send(new GetObjectCommand({ Bucket, Key: "a/b" }));
-  expect(await got.Body?.transformToString()).toBe("hello");
-  expect(got).toMatchObject({
-    ContentType: "text/x",
-    CacheControl: "no-store",
-    Metadata: { one: "1" },
-    ContentLength: 5,
+      ContentDisposition: 'attachment; filename="a b"',
+      ContentEncoding: "gzip",
+      ContentLanguage: "eo",
+      Metadata: { one: "1", "two-words": "zwei  Wörter" },
+    };
+    const Expires = new Date("2030-01-02T03:04:05Z");
+    const put = await s3.send(new PutObjectCommand({ Bucket, Key: "a/b", Body: "hello", Expires, ...said }));
+    expect(put.ETag).toBe('"5d41402abc4b2a76b9719d911017c592"');
+    const got = await s3.send(new GetObjectCommand({ Bucket, Key: "a/b" }));
+    expect(await got.Body?.transformToString()).toBe("hello");
+    expect(got).toMatchObject({ ...said, ContentLength: 5, ETag: put.ETag, AcceptRanges: "bytes" });
+    expect(got.ExpiresString).toBe(Expires.toUTCString());
+    expect(Math.abs(Date.now() - (got.LastModified?.getTime() ?? 0))).toBeLessThan(5_000);
+    const head = await s3.send(new HeadObjectCommand({ Bucket, Key: "a/b" }));
+    expect(head).toMatchObject({ ...said, ContentLength: 5, ETag: put.ETag });
   });
-  const head = await s3.send(new HeadObjectCommand({ Bucket, Key: "a/b", ChecksumMode: "ENABLED" }));
-  expect(head).toMatchObject({ ChecksumCRC32: "NhCmhg==", ChecksumType: "FULL_OBJECT", ContentLength: 5 });
+
+  test("an object without a type is binary/octet-stream, and may be empty", async () => {
+    await s3.send(new PutObjectCommand({ Bucket, Key: "empty" }));
+    const head = await s3.send(new HeadObjectCommand({ Bucket, Key: "empty" }));
+    expect(head.ContentLength).toBe(0);
+    expect(head.ETag).toBe('"d41d8cd98f00b204e9800998ecf8427e"');
+    expect(await textOf("empty")).toBe("");
+  });
+
+  test("a second put replaces the first, headers and metadata too", async () => {
+    await s3.send(new PutObjectCommand({ Bucket, Key: "twice", Body: "1", Metadata: { a: "1" }, CacheControl: "x" }));
+    await s3.send(new PutObjectCommand({ Bucket, Key: "twice", Body: "22" }));
+    const got = await s3.send(new GetObjectCommand({ Bucket, Key: "twice" }));
+    expect(got).toMatchObject({ ContentLength: 2, Metadata: {} });
+    expect(got.CacheControl).toBeUndefined();
+  });
+
+  test("a key is any text up to 1,024 bytes", async () => {
+    const keys = [
+      "../../etc/passwd",
+      "/leading",
+      "a//b",
+      "a/./b/../c",
+      "a+b c%20d%",
+      "ä/ø/漢字/😀",
+      "a?b=c&d#e",
+      "~'()*!",
+      "x".repeat(1_024),
+      "-",
+    ];
+    for (const Key of keys) await s3.send(new PutObjectCommand({ Bucket, Key, Body: `at ${Key}` }));
+    for (const Key of keys) expect(await textOf(Key)).toBe(`at ${Key}`);
+    const long = s3.send(new PutObjectCommand({ Bucket, Key: "ä".repeat(513), Body: "x" }));
+    expect(await errorOf(long)).toEqual({ code: "KeyTooLongError", status: 400 });
+  });
+
+  test("what is not there is NoSuchKey or NoSuchBucket, for HEAD a bare 404", async () => {
+    const at = (key: { Bucket: string; Key: string }) => s3.send(new GetObjectCommand(key));
+    expect(await errorOf(at({ Bucket, Key: "no" }))).toEqual({ code: "NoSuchKey", status: 404 });
+    expect(await errorOf(at({ Bucket: "no-such-bucket-here", Key: "no" }))).toEqual({
+      code: "NoSuchBucket",
+      status: 404,
+    });
+    expect(await errorOf(s3.send(new HeadObjectCommand({ Bucket, Key: "no" })))).toEqual({
+      code: "NotFound",
+      status: 404,
+    });
+    const put = s3.send(new PutObjectCommand({ Bucket: "no-such-bucket-here", Key: "no", Body: "x" }));
+    expect(await errorOf(put)).toEqual({ code: "NoSuchBucket", status: 404 });
+  });
+
+  test("delete is 204 for what is there and for what is not", async () => {
+    await s3.send(new PutObjectCommand({ Bucket, Key: "gone", Body: "x" }));
+    for (let i = 0; i < 2; i++) {
+      const { $metadata } = await s3.send(new DeleteObjectCommand({ Bucket, Key: "gone" }));
+      expect($metadata.httpStatusCode).toBe(204);
+    }
+    expect(await errorOf(s3.send(new GetObjectCommand({ Bucket, Key: "gone" })))).toMatchObject({ code: "NoSuchKey" });
+  });
+
+  test("metadata over 2 KB is refused", async () => {
+    const put = s3.send(new PutObjectCommand({ Bucket, Key: "meta", Body: "x", Metadata: { a: "x".repeat(2_100) } }));
+    expect(await errorOf(put)).toEqual({ code: "MetadataTooLarge", status: 400 });
+  });
+
+  test("what is not implemented says so", async () => {
+    const acl = s3.send(new PutObjectCommand({ Bucket, Key: "x", Body: "x", ACL: "public-read" }));
+    expect(await errorOf(acl)).toEqual({ code: "NotImplemented", status: 501 });
+    const tagged = s3.send(new PutObjectCommand({ Bucket, Key: "x", Body: "x", Tagging: "a=b" }));
+    expect(await errorOf(tagged)).toEqual({ code: "NotImplemented", status: 501 });
+  });
 });
 
-test("a copy with ChecksumAlgorithm SHA256 tells the hash", async () => {
-  const s3 = endpoint.client();
-  const { ETag } = await s3.send(new PutObjectCommand({ Bucket, Key: "from", Body: "bytes" }));
-  const copy = await s3.send(
-    new CopyObjectCommand({
-      Bucket,
-      Key: "to",
-      CopySource: `${Bucket}/from`,
-      CopySourceIfMatch: ETag,
-      ChecksumAlgorithm: "SHA256",
-      MetadataDirective: "REPLACE",
-      ContentType: "x/y",
-    }),
+describe("checksums", () => {
+  const bytes = randomBytes(100_003);
+  const of = (name: string) => createHash(name).update(bytes).digest("base64");
+
+  test("CRC32 is what the SDK sends, and what is stored", async () => {
+    const put = await s3.send(new PutObjectCommand({ Bucket, Key: "crc", Body: "hello" }));
+    expect(put).toMatchObject({ ChecksumCRC32: "NhCmhg==", ChecksumType: "FULL_OBJECT" });
+    const head = await s3.send(new HeadObjectCommand({ Bucket, Key: "crc", ChecksumMode: "ENABLED" }));
+    expect(head).toMatchObject({ ChecksumCRC32: "NhCmhg==", ChecksumType: "FULL_OBJECT" });
+    expect(head.ChecksumSHA256).toBeUndefined();
+  });
+
+  test("no checksum sent: CRC64NVME is stored", async () => {
+    const plain = endpoint.client({ requestChecksumCalculation: "WHEN_REQUIRED" });
+    await plain.send(new PutObjectCommand({ Bucket, Key: "crc64", Body: "123456789" }));
+    const head = await s3.send(new HeadObjectCommand({ Bucket, Key: "crc64", ChecksumMode: "ENABLED" }));
+    expect(head).toMatchObject({ ChecksumCRC64NVME: CRC64, ChecksumType: "FULL_OBJECT" });
+  });
+
+  test("without ChecksumMode none is told", async () => {
+    const plain = endpoint.client({ responseChecksumValidation: "WHEN_REQUIRED" });
+    const head = await plain.send(new HeadObjectCommand({ Bucket, Key: "crc" }));
+    expect(head.ChecksumCRC32).toBeUndefined();
+  });
+
+  test.each(["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"] as const)(
+    "%s is computed by the client, verified and told",
+    async (ChecksumAlgorithm) => {
+      const name = `Checksum${ChecksumAlgorithm}` as const;
+      const put = await s3.send(new PutObjectCommand({ Bucket, Key: name, Body: bytes, ChecksumAlgorithm }));
+      const got = await s3.send(new GetObjectCommand({ Bucket, Key: name, ChecksumMode: "ENABLED" }));
+      expect(got[name]).toBe(put[name]);
+      expect(Buffer.from((await got.Body?.transformToByteArray()) ?? []).equals(bytes)).toBe(true);
+      if (ChecksumAlgorithm.startsWith("SHA")) expect(got[name]).toBe(of(ChecksumAlgorithm.toLowerCase()));
+    },
   );
-  expect(copy.CopyObjectResult?.ChecksumSHA256).toBe(sha("bytes"));
-  const head = await s3.send(new HeadObjectCommand({ Bucket, Key: "to", ChecksumMode: "ENABLED" }));
-  expect(head).toMatchObject({ ChecksumSHA256: sha("bytes"), ContentType: "x/y" });
+
+  test.each([
+    ["ChecksumCRC32", "AAAAAA=="],
+    ["ChecksumCRC32C", "AAAAAA=="],
+    ["ChecksumCRC64NVME", "AAAAAAAAAAA="],
+    ["ChecksumSHA1", createHash("sha1").digest("base64")],
+    ["ChecksumSHA256", createHash("sha256").digest("base64")],
+    ["ContentMD5", createHash("md5").digest("base64")],
+  ])("a wrong %s is BadDigest, and nothing is stored", async (name, value) => {
+    const put = s3.send(new PutObjectCommand({ Bucket, Key: `bad-${name}`, Body: bytes, [name]: value }));
+    expect(await errorOf(put)).toEqual({ code: "BadDigest", status: 400 });
+    const head = s3.send(new HeadObjectCommand({ Bucket, Key: `bad-${name}` }));
+    expect(await errorOf(head)).toMatchObject({ status: 404 });
+  });
+
+  test("a checksum that is none is InvalidRequest, an MD5 that is none InvalidDigest", async () => {
+    const sha = s3.send(new PutObjectCommand({ Bucket, Key: "x", Body: "x", ChecksumSHA256: "abc" }));
+    expect(await errorOf(sha)).toEqual({ code: "InvalidRequest", status: 400 });
+    const md5 = s3.send(new PutObjectCommand({ Bucket, Key: "x", Body: "x", ContentMD5: "abc" }));
+    expect(await errorOf(md5)).toEqual({ code: "InvalidDigest", status: 400 });
+  });
 });
 
-test("a presigned put takes the signed bytes only", async () => {
-  const s3 = endpoint.client({ requestChecksumCalculation: "WHEN_REQUIRED" });
-  const command = new PutObjectCommand({
-    Bucket,
-    Key: "up",
-    ChecksumSHA256: sha("right"),
-    ContentLength: 5,
-    ContentType: "a/b",
+describe("conditions", () => {
+  const put = (Key: string, Body: string, options: { IfMatch?: string; IfNoneMatch?: string } = {}) =>
+    s3.send(new PutObjectCommand({ Bucket, Key, Body, ...options }));
+
+  test("If-None-Match: * creates once", async () => {
+    await put("once", "1", { IfNoneMatch: "*" });
+    expect(await errorOf(put("once", "2", { IfNoneMatch: "*" }))).toEqual({ code: "PreconditionFailed", status: 412 });
+    expect(await textOf("once")).toBe("1");
+    expect(await errorOf(put("once", "2", { IfNoneMatch: '"abc"' }))).toMatchObject({ code: "NotImplemented" });
   });
-  const unhoistableHeaders = new Set(["x-amz-checksum-sha256"]);
-  const url = await getSignedUrl(s3, command, {
-    unhoistableHeaders,
-    signableHeaders: new Set(["host", "content-length", "content-type", "x-amz-checksum-sha256"]),
+
+  test("If-Match replaces only what the client has seen", async () => {
+    expect(await errorOf(put("cas", "0", { IfMatch: '"abc"' }))).toEqual({ code: "NoSuchKey", status: 404 });
+    const { ETag = "" } = await put("cas", "1");
+    const { ETag: second = "" } = await put("cas", "2", { IfMatch: ETag });
+    expect(await errorOf(put("cas", "3", { IfMatch: ETag }))).toEqual({ code: "PreconditionFailed", status: 412 });
+    await put("cas", "4", { IfMatch: second.replaceAll('"', "") });
+    expect(await textOf("cas")).toBe("4");
   });
-  const put = (body: string) =>
-    fetch(url, { method: "PUT", body, headers: { "x-amz-checksum-sha256": sha("right"), "content-type": "a/b" } });
-  expect((await put("wrong")).status).toBe(400);
-  expect((await put("longer")).status).toBe(403);
-  expect(await errorOf(s3.send(new HeadObjectCommand({ Bucket, Key: "up" })))).toMatchObject({ status: 404 });
-  expect((await put("right")).status).toBe(200);
-  expect((await put("right")).status).toBe(200);
+
+  test("of 20 who create at once exactly one wins, and its bytes are there", async () => {
+    const racers = Array.from({ length: 20 }, (_, i) =>
+      put("race", `${i}`.repeat(50_000), { IfNoneMatch: "*" }).then(
+        () => i,
+        (error) => error.name,
+      ),
+    );
+    const results = await Promise.all(racers);
+    const winners = results.filter((result) => typeof result === "number");
+    expect(winners).toHaveLength(1);
+    expect(new Set(results.filter((result) => typeof result !== "number"))).toEqual(new Set(["PreconditionFailed"]));
+    expect(await textOf("race")).toBe(`${winners[0]}`.repeat(50_000));
+  });
+
+  test("of 20 who replace at once exactly one wins", async () => {
+    const { ETag = "" } = await put("swap", "old");
+    const results = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        put("swap", `new ${i}`, { IfMatch: ETag }).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    expect(results.filter(Boolean)).toHaveLength(1);
+  });
+
+  test("GET and HEAD answer 304 and 412", async () => {
+    const { ETag = "" } = await put("read", "x");
+    const past = new Date(Date.now() - 3_600_000);
+    const future = new Date(Date.now() + 3_600_000);
+    const status = async (options: Partial<GetObjectCommandInput>) => {
+      const statuses = [
+        new GetObjectCommand({ Bucket, Key: "read", ...options }),
+        new HeadObjectCommand({ Bucket, Key: "read", ...options }),
+      ].map(async (command) => {
+        const sent = command instanceof GetObjectCommand ? s3.send(command) : s3.send(command);
+        return await sent.then(
+          ({ $metadata }) => $metadata.httpStatusCode,
+          (error) => error.$metadata.httpStatusCode,
+        );
+      });
+      const [get, head] = await Promise.all(statuses);
+      expect(head).toBe(get);
+      return get;
+    };
+    expect(await status({ IfNoneMatch: ETag })).toBe(304);
+    expect(await status({ IfNoneMatch: '"other"' })).toBe(200);
+    expect(await status({ IfMatch: ETag })).toBe(200);
+    expect(await status({ IfMatch: '"other"' })).toBe(412);
+    expect(await status({ IfModifiedSince: future })).toBe(304);
+    expect(await status({ IfModifiedSince: past })).toBe(200);
+    expect(await status({ IfUnmodifiedSince: past })).toBe(412);
+    expect(await status({ IfUnmodifiedSince: future })).toBe(200);
+    expect(await status({ IfMatch: ETag, IfUnmodifiedSince: past })).toBe(200);
+    expect(await status({ IfNoneMatch: ETag, IfModifiedSince: past })).toBe(304);
+    expect(await status({ IfNoneMatch: '"other"', IfModifiedSince: future })).toBe(200);
+  });
+
+  test("a delete that names another ETag deletes nothing", async () => {
+    const { ETag = "" } = await put("del", "x");
+    const del = (IfMatch: string) => s3.send(new DeleteObjectCommand({ Bucket, Key: "del", IfMatch }));
+    expect(await errorOf(del('"other"'))).toEqual({ code: "PreconditionFailed", status: 412 });
+    expect(await textOf("del")).toBe("x");
+    await del(ETag);
+    expect(await errorOf(s3.send(new HeadObjectCommand({ Bucket, Key: "del" })))).toMatchObject({ status: 404 });
+  });
+});
+
+describe("ranges", () => {
+  const bytes = "0123456789";
+  beforeAll(() => s3.send(new PutObjectCommand({ Bucket, Key: "digits", Body: bytes })));
+
+  test.each([
+    ["bytes=0-0", "0", "bytes 0-0/10"],
+    ["bytes=2-5", "2345", "bytes 2-5/10"],
+    ["bytes=7-", "789", "bytes 7-9/10"],
+    ["bytes=-3", "789", "bytes 7-9/10"],
+    ["bytes=-100", bytes, "bytes 0-9/10"],
+    ["bytes=8-100", "89", "bytes 8-9/10"],
+  ])("%s is 206", async (Range, text, ContentRange) => {
+    const got = await s3.send(new GetObjectCommand({ Bucket, Key: "digits", Range }));
+    expect(got).toMatchObject({ ContentRange, ContentLength: text.length });
+    expect(got.$metadata.httpStatusCode).toBe(206);
+    expect(await got.Body?.transformToString()).toBe(text);
+  });
+
+  test.each(["bytes=5-2", "bytes=a-b", "lines=1-2", "bytes=0-1,3-4"])("%s is ignored", async (Range) => {
+    expect(await textOf("digits", { Range })).toBe(bytes);
+  });
+
+  test.each(["bytes=10-", "bytes=10-20", "bytes=-0"])("%s is InvalidRange", async (Range) => {
+    const get = s3.send(new GetObjectCommand({ Bucket, Key: "digits", Range }));
+    expect(await errorOf(get)).toEqual({ code: "InvalidRange", status: 416 });
+  });
+
+  test("HEAD has ranges too, and a part of an object comes without its checksum", async () => {
+    const head = await s3.send(
+      new HeadObjectCommand({ Bucket, Key: "digits", Range: "bytes=1-2", ChecksumMode: "ENABLED" }),
+    );
+    expect(head).toMatchObject({ ContentLength: 2 });
+    expect(head.ChecksumCRC32).toBeUndefined();
+  });
 });

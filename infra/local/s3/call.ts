@@ -42,12 +42,25 @@ export function requestId(): string {
   return randomBytes(8).toString("hex").toUpperCase();
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Node reads headers as Latin-1, but clients write what is not ASCII in UTF-8 as often; it is what can be read as such. */
+function headerText(latin1: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+  if (/^[\u0000-\u007f]*$/.test(latin1)) return latin1;
+  try {
+    return utf8.decode(Buffer.from(latin1, "latin1"));
+  } catch {
+    return latin1;
+  }
+}
+
 /** Headers as they came, a repeated one joined by commas: Node drops the second of some. */
 export function headersOf(req: IncomingMessage): Record<string, string> {
   const headers: Record<string, string> = Object.create(null);
   for (let i = 0; i + 1 < req.rawHeaders.length; i += 2) {
     const name = req.rawHeaders[i]?.toLowerCase() ?? "";
-    const value = req.rawHeaders[i + 1] ?? "";
+    const value = headerText(req.rawHeaders[i + 1] ?? "");
     headers[name] = headers[name] === undefined ? value : `${headers[name]},${value}`;
   }
   return headers;

@@ -69,8 +69,15 @@ function withoutChunked(encoding: string | undefined): string | undefined {
     .join(",");
 }
 
+/** What a header cannot carry is an encoded word of RFC 2047, as S3 answers it. */
+export function headerValue(text: string): string {
+  return /^[\u0020-\u00ff\t]*$/.test(text) ? text : `=?UTF-8?B?${Buffer.from(text).toString("base64")}?=`;
+}
+
 export function metadataHeaders(metadata: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(metadata).map(([name, value]) => [`x-amz-meta-${name}`, value]));
+  return Object.fromEntries(
+    Object.entries(metadata).map(([name, value]) => [`x-amz-meta-${name}`, headerValue(value)]),
+  );
 }
 
 /** `response-content-type=…` and the like, which a signed GET may ask for in place of what is stored. */

@@ -3,7 +3,7 @@ import { requireBucket } from "./buckets.ts";
 import { type Answer, type Call, etagHeader, type Store } from "./call.ts";
 import { checkRead } from "./conditions.ts";
 import { invalidArgument, S3Error } from "./errors.ts";
-import { metadataHeaders, overridesOf } from "./fields.ts";
+import { headerValue, metadataHeaders, overridesOf } from "./fields.ts";
 import type { DataFiles } from "./files.ts";
 import type { Entry, Piece } from "./objects.ts";
 import { checksumHeaders } from "./put.ts";
@@ -41,7 +41,7 @@ function answerOf(store: Store, call: Call, withBody: boolean): Answer {
     "content-length": String(length),
     etag: etagHeader(entry.etag),
     "last-modified": new Date(entry.modifiedAt).toUTCString(),
-    ...entry.headers,
+    ...Object.fromEntries(Object.entries(entry.headers).map(([name, value]) => [name, headerValue(value)])),
     ...metadataHeaders(entry.metadata),
     ...overridesOf(call.query),
   };
