@@ -24,7 +24,7 @@ const MAY: Readonly<Record<FunctionName, May>> = {
   // An upload is presigned with the right of api itself, to write and for nothing else.
   api: { read: [BLOBS], write: [INCOMING, BLOBS], send: ["ingest", "worker", "publish"] },
   // Makes the publication of an old commit when it is asked for, signed.
-  files: { read: [BLOBS, POINTERS], write: [BLOBS], send: ["worker", "publish"], seal: true },
+  files: { read: [BLOBS], write: [BLOBS], send: [], seal: true },
   ingest: {
     read: [INCOMING, BLOBS],
     write: [INCOMING, BLOBS],
@@ -32,7 +32,7 @@ const MAY: Readonly<Record<FunctionName, May>> = {
     send: ["ingest", "worker", "publish"],
   },
   worker: { read: [BLOBS], write: [BLOBS], send: ["ingest", "worker", "publish"] },
-  publish: { read: [BLOBS, POINTERS], write: [BLOBS, POINTERS], send: ["worker", "publish"], seal: true },
+  publish: { read: [BLOBS, POINTERS], write: [BLOBS, POINTERS], send: ["publish"], seal: true },
 };
 
 const TABLE_ACTIONS = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
