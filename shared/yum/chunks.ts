@@ -11,7 +11,7 @@ export type IndexedRpm = {
   /** Of the whole file: its `pkgid`. */
   sha256: Sha256;
   sizeBytes: number;
-  /** Where the file lies, relative to the repository's root; clients join it to the root's URL as it is. */
+  /** Where the file lies, relative to the repository's root, as it is named: dnf percent-encodes it itself, `%` and `+` too. */
   href: string;
   /** Seconds since 1970. */
   fileTime: number;

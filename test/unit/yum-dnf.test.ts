@@ -1,6 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sha256Of } from "../../shared/blob.ts";
@@ -76,37 +79,41 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Metadata of our own making, each index in several gzip members as a publication has it. */
-async function publish(all: Record<string, Uint8Array>): Promise<void> {
+async function publish(all: Record<string, Uint8Array>, href?: string): Promise<void> {
   const chunks = await Promise.all(
-    Object.entries(all).map(async ([name, bytes]) => packageChunks(await indexed(name, bytes))),
+    Object.entries(all).map(async ([name, bytes]) =>
+      packageChunks({ ...(await indexed(name, bytes)), ...(href && { href }) }),
+    ),
   );
   const records = KINDS.map((type): RepomdRecord => {
     const parts = [indexHeader(type, chunks.length), ...chunks.map((chunk) => chunk[type]), indexFooter(type)];
     const packed = Buffer.concat(parts.map((part) => gzipSync(part)));
     const plain = Buffer.from(parts.join(""));
-    const href = `repodata/${sha256Of(packed)}-${type}.xml.gz`;
-    writeFileSync(join(folder, "repo", href), packed);
+    const path = `repodata/${sha256Of(packed)}-${type}.xml.gz`;
+    writeFileSync(join(folder, "repo", path), packed);
     const open = { openSha256: sha256Of(plain), openSizeBytes: plain.length };
-    return { type, sha256: sha256Of(packed), sizeBytes: packed.length, ...open, timestamp: 1_750_000_000, href };
+    return { type, sha256: sha256Of(packed), sizeBytes: packed.length, ...open, timestamp: 1_750_000_000, href: path };
   });
   const repomd = renderRepomd({ revision: 1_750_000_000, records, tags: { content: ["a & b"] } });
   writeFileSync(join(folder, "repo/repodata/repomd.xml"), repomd);
 }
 
-function dnf(...args: string[]): string[] {
-  const options = [
+function options(id: string, url: string): string[] {
+  return [
     "--quiet",
     "--releasever=9",
     "--forcearch=x86_64",
-    `--installroot=${join(folder, "root")}`,
-    `--setopt=cachedir=${join(folder, "cache")}`,
+    `--installroot=${join(folder, `root-${id}`)}`,
+    `--setopt=cachedir=${join(folder, `cache-${id}`)}`,
     "--setopt=reposdir=/nonexistent",
-    `--repofrompath=ours,file://${join(folder, "repo")}`,
-    "--repo=ours",
+    `--repofrompath=${id},${url}`,
+    `--repo=${id}`,
   ];
-  return lines(
-    execFileSync("dnf", [...options, ...args], { encoding: "utf8", env: { ...process.env, LC_ALL: "C.UTF-8" } }),
-  );
+}
+
+function dnf(...args: string[]): string[] {
+  const all = [...options("ours", `file://${join(folder, "repo")}`), ...args];
+  return lines(execFileSync("dnf", all, { encoding: "utf8", env: { ...process.env, LC_ALL: "C.UTF-8" } }));
 }
 
 function rpm(...args: string[]): string[] {
@@ -155,9 +162,29 @@ describe("dnf reads our metadata", () => {
 
   it("and installs what it names", () => {
     dnf("install", "--assumeyes", "--nogpgcheck", "machine", "empty");
-    const root = join(folder, "root");
+    const root = join(folder, "root-ours");
     const installed = execFileSync("rpm", ["--root", root, "--query", "--all"], { encoding: "utf8" });
     expect(lines(installed).toSorted()).toEqual(["empty-1.0-1.noarch", "machine-1.0-1.x86_64"]);
+  });
+});
+
+describe("dnf asks for a package", () => {
+  it("by its href percent-encoded, whatever is in it, so that we write it as it is", async () => {
+    const [name, bytes] = Object.entries(rpms).find(([file]) => file.startsWith("empty-")) ?? ["", Buffer.alloc(0)];
+    const href = "pool/a b+c~d^e:f%20g#h?i&é.rpm";
+    await publish({ [name]: bytes }, href);
+    const asked: string[] = [];
+    const server = createServer(({ url = "" }, response) => {
+      if (url.startsWith("/pool/")) asked.push(decodeURIComponent(url.slice(1)));
+      response.end(url.startsWith("/pool/") ? bytes : readFileSync(join(folder, "repo", url)));
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    const { port } = server.address() as AddressInfo;
+    const args = ["install", "--assumeyes", "--nogpgcheck", "--downloadonly", "empty"];
+    await promisify(execFile)("dnf", [...options("asked", `http://127.0.0.1:${port}`), ...args]);
+    server.closeAllConnections();
+    server.close();
+    expect(asked).toEqual([href]);
   });
 });
 
