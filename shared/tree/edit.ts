@@ -1,5 +1,5 @@
 import pMap from "p-map";
-import { compareKeys, type Entry, sameEntry, sameFiles } from "./entry.ts";
+import { compareKeys, type Entry, sameBytes, sameEntry, sameFiles } from "./entry.ts";
 import { type BlobStore, LeafCutter, type LeafRef, readLeaf, writeLeaf } from "./leaf.ts";
 import { leafIndexOf, type Tree, writeRoot } from "./root.ts";
 
@@ -72,7 +72,7 @@ function stepsOf(delta: Delta, refused: Refusal[]): Step[] {
   for (const put of delta.put) {
     const earlier = steps.get(put.entry.key)?.put;
     if (earlier && !put.replace && !sameFiles(earlier.entry, put.entry)) {
-      refused.push({ entry: put.entry, held: earlier.entry });
+      if (!sameBytes(earlier.entry, put.entry)) refused.push({ entry: put.entry, held: earlier.entry });
     } else {
       steps.set(put.entry.key, { key: put.entry.key, put });
     }
@@ -93,7 +93,8 @@ function* merged(entries: readonly Entry[], steps: readonly Step[], refused: Ref
     if (!step.put) continue;
     const { entry, replace } = step.put;
     if (held && !replace && !sameFiles(held, entry)) {
-      refused.push({ entry, held });
+      // The same bytes under another file name are there already: the name they came with first stays.
+      if (!sameBytes(held, entry)) refused.push({ entry, held });
       yield held;
     } else {
       yield held && sameEntry(held, entry) ? held : entry;

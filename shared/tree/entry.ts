@@ -27,11 +27,13 @@ export function compareKeys(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** Whatever the files are called. */
+export function sameBytes(a: Row, b: Row): boolean {
+  return a.files.length === b.files.length && a.files.every((file, index) => file.sha256 === b.files[index]?.sha256);
+}
+
 export function sameFiles(a: Row, b: Row): boolean {
-  return (
-    a.files.length === b.files.length &&
-    a.files.every((file, index) => file.sha256 === b.files[index]?.sha256 && file.name === b.files[index]?.name)
-  );
+  return sameBytes(a, b) && a.files.every((file, index) => file.name === b.files[index]?.name);
 }
 
 export function sameEntry(a: Entry, b: Entry): boolean {

@@ -147,7 +147,9 @@ export async function readFragment(store: BlobStore, fragment: Fragment): Promis
   return unpackFragment(await store.getBlob(fragment.sha256), fragment);
 }
 
+/** gzip would not notice what stands behind its end, nor a change of its header: the hash does. */
 export async function unpackFragment(packed: Uint8Array, fragment: Fragment): Promise<Buffer> {
+  if (sha256Of(packed) !== fragment.sha256) throw new Error(`fragment ${fragment.sha256} is damaged`);
   const plain = await gunzipAsync(packed, { maxOutputLength: Math.max(1, fragment.plainBytes) });
   if (plain.length !== fragment.plainBytes) throw new Error(`fragment ${fragment.sha256} has another length`);
   return plain;
