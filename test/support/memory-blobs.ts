@@ -1,0 +1,39 @@
+import { type Sha256, sha256Of } from "../../shared/blob.ts";
+import type { BlobStore } from "../../shared/tree/leaf.ts";
+
+/** A blob store of a test's own that counts what it is asked. */
+export type MemoryBlobs = BlobStore & {
+  readonly held: Map<Sha256, Uint8Array>;
+  readonly reads: Sha256[];
+  readonly writes: Sha256[];
+  /** Flips one bit of a blob. */
+  damage(sha256: Sha256, offset?: number): void;
+};
+
+export function memoryBlobs(): MemoryBlobs {
+  const held = new Map<Sha256, Uint8Array>();
+  const reads: Sha256[] = [];
+  const writes: Sha256[] = [];
+  return {
+    held,
+    reads,
+    writes,
+    async putBlob(bytes) {
+      const sha256 = sha256Of(bytes);
+      writes.push(sha256);
+      held.set(sha256, Uint8Array.from(bytes));
+      return sha256;
+    },
+    async getBlob(sha256) {
+      reads.push(sha256);
+      const found = held.get(sha256);
+      if (!found) throw new Error(`no blob ${sha256}`);
+      return found;
+    },
+    damage(sha256, offset = 0) {
+      const bytes = Uint8Array.from(held.get(sha256) ?? []);
+      bytes[offset] = (bytes[offset] ?? 0) ^ 1;
+      held.set(sha256, bytes);
+    },
+  };
+}
