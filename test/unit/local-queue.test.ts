@@ -117,6 +117,23 @@ describe("a message sent from within", () => {
   });
 });
 
+test("a FIFO group stays blocked while a later message of it is in flight, though an earlier one came back", async () => {
+  const QueueUrl = await create("a.fifo", { ...FIFO, VisibilityTimeout: "600" });
+  for (const MessageBody of ["1", "2", "3"])
+    await queues.sqs.sendMessage({ QueueUrl, MessageBody, MessageGroupId: "g" });
+  const { Messages = [] } = await queues.sqs.receiveMessage({ QueueUrl, MaxNumberOfMessages: 2 });
+  const show = (index: number) =>
+    queues.sqs.changeMessageVisibility({
+      QueueUrl,
+      ReceiptHandle: Messages[index]?.ReceiptHandle,
+      VisibilityTimeout: 0,
+    });
+  await show(0);
+  expect(await bodies(QueueUrl)).toEqual([]);
+  await show(1);
+  expect(await bodies(QueueUrl)).toEqual(["1", "2", "3"]);
+});
+
 describe("a client", () => {
   test("that went away while it waited takes no message with it", async () => {
     const QueueUrl = await create("a");
