@@ -16,9 +16,7 @@ import { elements, parseXml, xmlDocument } from "./xml.ts";
 const MAX_XML_BYTES = 2 * 1_024 ** 2;
 const MIN_PART_BYTES = 5 * 1_024 ** 2;
 
-const NamedPart = z
-  .object({ PartNumber: z.coerce.number().int().min(1).max(10_000), ETag: z.string() })
-  .and(z.record(z.string(), z.unknown()));
+const NamedPart = z.looseObject({ PartNumber: z.coerce.number().int().min(1).max(10_000), ETag: z.string() });
 const Request = z.object({ CompleteMultipartUpload: z.object({ Part: z.array(NamedPart).min(1).max(10_000) }) });
 type NamedPart = z.infer<typeof NamedPart>;
 
