@@ -17,6 +17,7 @@ export const SCHEMA = [
     tries INTEGER NOT NULL DEFAULT 0, receives INTEGER NOT NULL DEFAULT 0)`,
   "CREATE INDEX IF NOT EXISTS sqs_message_visible ON sqs_message (queue, visible, id)",
   "CREATE INDEX IF NOT EXISTS sqs_message_group ON sqs_message (queue, message_group, id) WHERE message_group IS NOT NULL",
+  "CREATE INDEX IF NOT EXISTS sqs_message_order ON sqs_message (queue, id) WHERE message_group IS NOT NULL",
   "CREATE INDEX IF NOT EXISTS sqs_message_sent ON sqs_message (queue, sent)",
   `CREATE TABLE IF NOT EXISTS sqs_deduplication (
     queue TEXT NOT NULL, key TEXT NOT NULL, message_id TEXT NOT NULL, sequence TEXT NOT NULL, until INTEGER NOT NULL,
