@@ -23,7 +23,8 @@ export function humanSize(bytes: number): string {
   const units = ["", "K", "M", "G", "T"];
   let value = bytes;
   let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
+  // What would round to 1024 of a unit is 1 of the next.
+  while (Math.round(value) >= 1024 && unit < units.length - 1) {
     value /= 1024;
     unit += 1;
   }
