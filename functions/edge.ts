@@ -8,7 +8,7 @@ const POOL = /^\/(?:apt|yum|dir)\/[^/]+\/pool\/([0-9a-f]{64})\/[^/]+$/;
 const REPODATA = /^\/yum\/[^/]+\/repodata\/([0-9a-f]{64})-[A-Za-z0-9._-]+$/;
 const BLOB = /^\/blobs\/[0-9a-f]{2}\/([0-9a-f]{64})(?:\/[^/]*)?$/;
 const POINTER =
-  /^\/(apt\/[a-z0-9][a-z0-9._-]*\/(?:dists\/[A-Za-z0-9._/-]+\/(?:InRelease|Release|Release\.gpg)|key\.asc|key\.gpg|packhouse\.sources)|yum\/[a-z0-9][a-z0-9._-]*\/(?:repodata\/repomd\.xml(?:\.asc|\.key)?|key\.asc|key\.gpg|packhouse\.repo|mirrorlist)|dir\/[a-z0-9][a-z0-9._-]*\/(?:SHA256SUMS(?:\.asc)?|key\.asc|key\.gpg|index\.json|index\.html))$/;
+  /^\/(apt\/[a-z0-9][a-z0-9._-]*\/(?:dists\/(?:[A-Za-z0-9][A-Za-z0-9._-]*\/)+(?:InRelease|Release|Release\.gpg)|key\.asc|key\.gpg|packhouse\.sources)|yum\/[a-z0-9][a-z0-9._-]*\/(?:repodata\/repomd\.xml(?:\.asc|\.key)?|key\.asc|key\.gpg|packhouse\.repo|mirrorlist)|dir\/[a-z0-9][a-z0-9._-]*\/(?:SHA256SUMS(?:\.asc)?|key\.asc|key\.gpg|index\.json|index\.html))$/;
 
 /** The key in the bucket, without a slash before it; undefined where only the `files` function knows. */
 export function objectKeyFor(path: string): string | undefined {
