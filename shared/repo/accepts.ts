@@ -47,19 +47,33 @@ const Pattern = z
   })
   .transform((path) => path.replace(/^\/|\/$/g, ""));
 
-const suiteRule = z.union([z.literal(RELEASE), z.string().regex(DIST_NAME)]);
+/** A union's own message would tell nothing: the one of the form that was meant. */
+function ruleProblem({ input, errors }: { input?: unknown; errors?: unknown }): string {
+  if (typeof input === "string") return `${JSON.stringify(input.slice(0, 200))}: ${PATTERN_RULE}`;
+  const inside = z.array(z.array(z.object({ path: z.array(z.unknown()), message: z.string() }))).safeParse(errors);
+  const first = typeof input === "object" && input !== null ? inside.data?.at(-1)?.[0] : undefined;
+  if (!first) return 'a rule is a pattern, or {"path": pattern, "suite": …, "component": …}';
+  return [first.path.join("."), first.message].filter((part) => part !== "").join(": ");
+}
+
+const suiteRule = z
+  .string()
+  .refine((suite) => suite === RELEASE || DIST_NAME.test(suite), `must be ${RELEASE} or match ${DIST_NAME.source}`);
 
 /** As a body gives it: a pattern alone means the repo's own suite and component. */
 export const AcceptsInput = z
   .array(
-    z.union([
-      Pattern.transform((path): AcceptRule => ({ path })),
-      z.strictObject({
-        path: Pattern,
-        suite: suiteRule.optional(),
-        component: z.string().regex(COMPONENT_NAME).optional(),
-      }),
-    ]),
+    z.union(
+      [
+        Pattern.transform((path): AcceptRule => ({ path })),
+        z.strictObject({
+          path: Pattern,
+          suite: suiteRule.optional(),
+          component: z.string().regex(COMPONENT_NAME).optional(),
+        }),
+      ],
+      { error: ruleProblem },
+    ),
   )
   .max(100);
 
