@@ -50,6 +50,16 @@ test("one edit reads only the leaves it touches", async () => {
   expect(store.reads.length).toBeLessThanOrEqual(3);
 });
 
+test("an edit at the end of one index leaves the leaves of the next alone", async () => {
+  const store = memoryBlobs();
+  const keys = [...numbered(300, "stable/main/amd64"), ...numbered(300, "stable/main/arm64")];
+  const tree = await editedBy(store, [puts(keys.map((key) => entryAt(key)))]);
+  const after = tree.leaves.filter(({ first }) => byAptIndex(first) === "stable/main/arm64");
+  store.reads.length = 0;
+  await edited(store, tree, puts([entryAt("stable/main/amd64/zz_1")]));
+  for (const leaf of after) expect(store.reads).not.toContain(leaf.sha256);
+});
+
 test("removing the key that ends a leaf joins it with the next, and putting it back parts them as before", async () => {
   const store = memoryBlobs();
   const keys = numbered(5_000);
