@@ -96,6 +96,10 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
       if (answered !== error) onFault(error);
       if (res.headersSent) res.destroy();
       else await send(res, id, errorAnswer(answered, req, id));
+    } finally {
+      // Node reads away a body that nobody began to read; one that was given up half-way it leaves to us. Without this
+      // the next request on the connection would never be seen.
+      if (!req.complete && !req.destroyed) req.resume();
     }
   }
 
