@@ -1,6 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from "aws-lambda";
 import { z } from "zod";
-import { backfillRepo } from "../shared/repo/backfill.ts";
+import { backfillRepo } from "../shared/binary/backfill.ts";
 import { REPO_TYPES, repairRepo } from "../shared/repo/repo.ts";
 import { failuresOf } from "./batch.ts";
 import { context } from "./context.ts";

@@ -3,11 +3,18 @@ import { z } from "zod";
 import type { Sha256 } from "./blob.ts";
 import type { Context } from "./context.ts";
 import { AppError } from "./error.ts";
-import { groupOf } from "./repo/layout.ts";
-import type { Repo } from "./repo/repo.ts";
-import { keys, partitions } from "./store/keys.ts";
+import { keys, partitions, type RepoType } from "./store/keys.ts";
 import { type Delta, editTree, type Refusal } from "./tree/edit.ts";
+import { groupOf } from "./tree/layout.ts";
 import { EMPTY_ROOT, readTree } from "./tree/root.ts";
+
+/** Whose commits they are. */
+export type Chain = {
+  readonly id: string;
+  readonly type: RepoType;
+  readonly name: string;
+  readonly createdBy: string;
+};
 
 /** One state of a repo. The newest is the head; commit 0 is the empty tree. */
 export type Commit = {
@@ -35,7 +42,7 @@ const CommitItem = z.object({
 const MOST_ATTEMPTS = 200;
 
 /** The head of a repo: one query. A repo that has no commit yet (it was just made) is given its first. */
-export async function headOf(ctx: Context, repo: Pick<Repo, "id" | "createdBy">): Promise<Commit> {
+export async function headOf(ctx: Context, repo: Pick<Chain, "id" | "createdBy">): Promise<Commit> {
   const { items } = await ctx.table.query(partitions.commits(repo.id), { newestFirst: true, limit: 1 });
   const newest = items[0];
   if (newest) return commitOf(newest);
@@ -67,7 +74,7 @@ export type Committed = { readonly commit: Commit; readonly refused: readonly Re
  */
 export async function commitDelta(
   ctx: Context,
-  repo: Repo,
+  repo: Chain,
   delta: Delta,
   { by, message }: { by: string; message: string },
 ): Promise<Committed> {
@@ -85,7 +92,7 @@ export async function commitDelta(
  * A commit of the same tree: what clients read depends on the settings too, and a commit is published once, so that
  * `@NUMBER` never changes.
  */
-export async function commitSettings(ctx: Context, repo: Repo): Promise<Commit> {
+export async function commitSettings(ctx: Context, repo: Chain): Promise<Commit> {
   return untilFirst(repo, async () => {
     const head = await headOf(ctx, repo);
     const at = ctx.now().toISOString();
@@ -94,7 +101,7 @@ export async function commitSettings(ctx: Context, repo: Repo): Promise<Commit> 
   });
 }
 
-async function untilFirst<T>(repo: Repo, attempt: () => Promise<T | undefined>): Promise<T> {
+async function untilFirst<T>(repo: Chain, attempt: () => Promise<T | undefined>): Promise<T> {
   for (let lost = 0; lost < MOST_ATTEMPTS; lost += 1) {
     const result = await attempt();
     if (result !== undefined) return result;

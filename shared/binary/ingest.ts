@@ -5,7 +5,7 @@ import { findUploadJob, putUploadJob, uploadJobId } from "../job/upload-job.ts";
 import type { Incoming } from "../objects/s3.ts";
 import { type Package, parsePackage, putPackage } from "../package.ts";
 import { ancestorsOf, type Binary, findBinary, type StoredBinary, touchLevel, writeBinary } from "./node.ts";
-import { splitPath } from "./path.ts";
+import { LEVELS, splitPath, trySplitPath } from "./path.ts";
 
 const LOOK_AGAIN_SECONDS = 900;
 
@@ -25,8 +25,8 @@ export type Unsettled = {
 export async function storeUpload(ctx: Context, uploadId: string): Promise<Unsettled | undefined> {
   const incoming = await ctx.objects.headIncoming(uploadId);
   if (!incoming) return undefined;
-  const segments = incoming.binary === undefined ? undefined : readPath(incoming.binary);
-  const binary = segments && (await findBinary(ctx, segments));
+  const segments = trySplitPath(incoming.binary ?? "");
+  const binary = segments?.length === LEVELS.length ? await findBinary(ctx, segments) : undefined;
   if (!segments || !binary) return forget(ctx, uploadId);
   const job = uploadJobId(uploadId, segments.join("/"));
   if (binary.awaited?.id !== uploadId) {
@@ -121,13 +121,4 @@ async function failJob(ctx: Context, job: string, segments: readonly string[], e
 async function forget(ctx: Context, uploadId: string): Promise<undefined> {
   await ctx.objects.deleteIncoming(uploadId);
   return undefined;
-}
-
-function readPath(path: string): readonly string[] | undefined {
-  try {
-    const segments = splitPath(path);
-    return segments.length === 5 ? segments : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -42,6 +42,16 @@ export function splitPath(path: string): readonly string[] {
   return checkSegments(path.split("/"));
 }
 
+/** The same for paths from outside our own keys; undefined where it is none. */
+export function trySplitPath(path: string): readonly string[] | undefined {
+  try {
+    return splitPath(path);
+  } catch (error) {
+    if (error instanceof AppError) return undefined;
+    throw error;
+  }
+}
+
 function quoted(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

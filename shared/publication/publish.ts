@@ -1,42 +1,19 @@
 import { setTimeout as wait } from "node:timers/promises";
 import pMap from "p-map";
 import { z } from "zod";
-import { buildAptPublication } from "../apt/publication.ts";
-import { type Sha256, sha256Of } from "../blob.ts";
+import type { Sha256 } from "../blob.ts";
 import { type Commit, commitAt, headOf } from "../commit.ts";
 import type { Context } from "../context.ts";
-import { buildDirPublication } from "../dir/publication.ts";
 import type { PointerKey, PointerState } from "../objects/s3.ts";
-import { keyringOf, type SigningKeyring } from "../repo/keyring.ts";
+import { keyringOf } from "../repo/keyring.ts";
 import { findRepo, type Repo, type RepoRef } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
-import { readTree, type Tree } from "../tree/root.ts";
-import { buildYumPublication } from "../yum/publication.ts";
-import { type IndexRecord, type Manifest, publicationOf, readManifest, recordPublication } from "./manifest.ts";
-
-/** A file that clients read without a hash in its path. `inputs` says what it was made from, but for times. */
-export type PublishedFile = {
-  readonly path: string;
-  readonly inputs: Sha256;
-  readonly bytes: () => Promise<Uint8Array>;
-};
-
-/** What a format makes of a commit. `files` in the order of writing: what names others comes behind them. */
-export type Build = {
-  readonly files: readonly PublishedFile[];
-  readonly indexes: Readonly<Record<string, IndexRecord>>;
-};
-
-export type BuildInput = {
-  readonly repo: Repo;
-  readonly commit: Commit;
-  readonly tree: Tree;
-  readonly date: Date;
-  readonly keyring: SigningKeyring;
-  /** The address the repo is read at, without a slash at its end. */
-  readonly url: string;
-  readonly before: Manifest | undefined;
-};
+import { readTree } from "../tree/root.ts";
+import { buildAptPublication } from "./apt.ts";
+import type { Build, BuildInput } from "./build.ts";
+import { buildDirPublication } from "./dir.ts";
+import { type Manifest, publicationOf, readManifest, recordPublication } from "./manifest.ts";
+import { buildYumPublication } from "./yum.ts";
 
 const Published = z.object({
   repoId: z.string(),
@@ -165,15 +142,6 @@ function buildOf(ctx: Context, input: BuildInput): Promise<Build> {
     default:
       return input.repo.type satisfies never;
   }
-}
-
-/** A file made from these inputs; its bytes are asked for only where the inputs are new. */
-export function fileFrom(
-  path: string,
-  inputs: unknown,
-  bytes: () => Promise<Uint8Array | string> | Uint8Array | string,
-): PublishedFile {
-  return { path, inputs: sha256Of(JSON.stringify(inputs)), bytes: async () => Buffer.from(await bytes()) };
 }
 
 function pointer(repo: RepoRef, path: string): PointerKey {

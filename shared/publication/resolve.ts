@@ -1,8 +1,8 @@
 import type { Sha256 } from "../blob.ts";
 import { type Commit, commitAt } from "../commit.ts";
 import type { Context } from "../context.ts";
-import { dirKey } from "../repo/layout.ts";
 import { findRepo, REPO_TYPES, type Repo } from "../repo/repo.ts";
+import { dirKey } from "../tree/layout.ts";
 import { readRows } from "../tree/leaf.ts";
 import { leafIndexOf, readTree } from "../tree/root.ts";
 import { type Manifest, readManifest } from "./manifest.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AppError } from "../error.ts";
-import type { AptPlace } from "./layout.ts";
+import type { AptPlace } from "../tree/layout.ts";
 
 /** Which binaries of the discovery tree a repo takes, and where in the repo they go. */
 export type AcceptRule = {

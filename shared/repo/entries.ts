@@ -1,10 +1,8 @@
-import { PACKAGES } from "../apt/publication.ts";
 import { packagesStanza } from "../apt/stanza.ts";
-import { SUMS } from "../dir/publication.ts";
 import type { Package, Parsed } from "../package.ts";
 import type { Entry } from "../tree/entry.ts";
+import { type AptPlace, aptKey, dirKey, PACKAGES, SUMS, yumKey } from "../tree/layout.ts";
 import { packageChunks } from "../yum/chunks.ts";
-import { type AptPlace, aptKey, dirKey, yumKey } from "./layout.ts";
 import type { Repo } from "./repo.ts";
 
 /** Whether a repo of this type can hold a package of this format. */

@@ -1,5 +1,5 @@
 import { sha256Of } from "../../shared/blob.ts";
-import { groupOf } from "../../shared/repo/layout.ts";
+import { groupOf } from "../../shared/tree/layout.ts";
 import { type Delta, type Edit, editTree } from "../../shared/tree/edit.ts";
 import type { Entry } from "../../shared/tree/entry.ts";
 import { type BlobStore, readLeaf } from "../../shared/tree/leaf.ts";

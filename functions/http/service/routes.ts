@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { type JobView, viewJob } from "../../../shared/binary/view-job.ts";
 import type { Context } from "../../../shared/context.ts";
-import { type JobView, viewJob } from "../../../shared/job/upload-job.ts";
 import { keys } from "../../../shared/store/keys.ts";
 import { waitFor } from "../../../shared/wait.ts";
 import type { App } from "../app.ts";

@@ -1,16 +1,14 @@
-import { joinIndex } from "../publication/join.ts";
-import type { IndexRecord } from "../publication/manifest.ts";
-import { type Build, type BuildInput, fileFrom, type PublishedFile } from "../publication/publish.ts";
-import { aptGroupOf, groupOf } from "../repo/layout.ts";
+import { type ReleaseFile, renderRelease } from "../apt/release.ts";
+import { renderDeb822Sources } from "../apt/sources.ts";
 import { publicKeyArmored, publicKeyBinary, signCleartext, signDetached } from "../signing/openpgp.ts";
 import { segment } from "../tree/entry.ts";
+import { aptGroupOf, groupOf, PACKAGES, SOURCES } from "../tree/layout.ts";
 import type { BlobStore, Fragment } from "../tree/leaf.ts";
 import type { Tree } from "../tree/root.ts";
-import { type ReleaseFile, renderRelease } from "./release.ts";
-import { renderDeb822Sources } from "./sources.ts";
+import { type Build, type BuildInput, fileFrom, type PublishedFile } from "./build.ts";
+import { joinIndex } from "./join.ts";
+import type { IndexRecord } from "./manifest.ts";
 
-export const PACKAGES = "Packages";
-const SOURCES = "Sources";
 const ALL = "all";
 const SOURCE = "source";
 

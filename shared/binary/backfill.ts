@@ -1,14 +1,14 @@
-import { type Child, childrenOf } from "../binary/node.ts";
-import { binaryPathOf } from "../binary/path.ts";
 import { commitDelta } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { findPackage, parsedOf } from "../package.ts";
+import { type AcceptRule, placesFor } from "../repo/accepts.ts";
+import { canHold, entriesFor } from "../repo/entries.ts";
+import { findRepo, publicationReason, type Repo, type RepoRef } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
 import type { Entry } from "../tree/entry.ts";
-import { type AcceptRule, placesFor } from "./accepts.ts";
-import { canHold, entriesFor } from "./entries.ts";
-import { findRepo, publicationReason, type Repo, type RepoRef } from "./repo.ts";
+import { type Child, childrenOf } from "./node.ts";
+import { binaryPathOf } from "./path.ts";
 
 const LEVELS = 5;
 /** Binaries committed at once: their index text is in memory. */

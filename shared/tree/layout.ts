@@ -1,5 +1,5 @@
 import type { RepoType } from "../store/keys.ts";
-import { segment, segmentsOf } from "../tree/entry.ts";
+import { segment, segmentsOf } from "./entry.ts";
 
 /**
  * Which index an entry belongs to: a leaf never spans two, so that its fragments are whole parts of one index.
@@ -16,6 +16,12 @@ export function groupOf(type: RepoType): (key: string) => string {
       return type satisfies never;
   }
 }
+
+/** The kinds of index text that rows carry. */
+export const PACKAGES = "Packages";
+export const SOURCES = "Sources";
+export const SUMS = "SHA256SUMS";
+export const YUM_KINDS = ["primary", "filelists", "other"] as const;
 
 export type AptPlace = { readonly suite: string; readonly component: string };
 

@@ -1,10 +1,9 @@
 import pMap from "p-map";
-import { type Build, type BuildInput, fileFrom } from "../publication/publish.ts";
 import { publicKeyArmored, publicKeyBinary, signDetached } from "../signing/openpgp.ts";
 import { segmentsOf } from "../tree/entry.ts";
+import { SUMS } from "../tree/layout.ts";
 import { type BlobStore, readFragment, readRows } from "../tree/leaf.ts";
-
-export const SUMS = "SHA256SUMS";
+import { type Build, type BuildInput, fileFrom } from "./build.ts";
 
 const PARALLEL_READS = 8;
 

@@ -1,13 +1,12 @@
-import { joinIndex } from "../publication/join.ts";
-import type { IndexRecord } from "../publication/manifest.ts";
-import { type Build, type BuildInput, fileFrom } from "../publication/publish.ts";
 import { publicKeyArmored, publicKeyBinary, signDetached } from "../signing/openpgp.ts";
+import { YUM_KINDS } from "../tree/layout.ts";
 import type { BlobStore } from "../tree/leaf.ts";
-import { indexFooter, indexHeader } from "./chunks.ts";
-import { renderRepoFile } from "./repo-file.ts";
-import { renderRepomd } from "./repomd.ts";
-
-export const YUM_KINDS = ["primary", "filelists", "other"] as const;
+import { indexFooter, indexHeader } from "../yum/chunks.ts";
+import { renderRepoFile } from "../yum/repo-file.ts";
+import { renderRepomd } from "../yum/repomd.ts";
+import { type Build, type BuildInput, fileFrom } from "./build.ts";
+import { joinIndex } from "./join.ts";
+import type { IndexRecord } from "./manifest.ts";
 
 /**
  * What dnf reads: key files, the ready-made .repo file, repomd.xml with its signature, and last the mirrorlist: the one
