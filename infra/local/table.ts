@@ -132,10 +132,10 @@ export function createTableEndpoint(options: TableEndpointOptions): TableEndpoin
 
   return {
     async handle(request, response) {
-      const read = await readAwsRequest(request, MAX_REQUEST_BYTES);
-      const { status, body } = read
-        ? await answerTo(read)
-        : { status: 413, body: { __type: `${CORAL}RequestEntityTooLarge` } };
+      const tooLong = { status: 413, body: { __type: `${CORAL}RequestEntityTooLarge` } };
+      const read = await readAwsRequest(request, MAX_REQUEST_BYTES).catch(() => "gone" as const);
+      if (read === "gone") return;
+      const { status, body } = read ? await answerTo(read) : tooLong;
       const bytes = Buffer.from(JSON.stringify(body));
       response.writeHead(status, {
         "content-type": "application/x-amz-json-1.0",

@@ -31,14 +31,14 @@ export async function serve(handle: Handle): Promise<Served> {
   };
 }
 
+/** `db` may be closed and opened again. */
 export function temporaryDatabase(): { db: LocalDatabase; folder: string; close(): void } {
   const folder = mkdtempSync(join(tmpdir(), "packhouse-endpoint-"));
-  const db = openDatabase(folder);
   return {
-    db,
+    db: openDatabase(folder),
     folder,
     close() {
-      db.close();
+      this.db.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
