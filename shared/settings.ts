@@ -15,7 +15,7 @@ export const SETTINGS = {
 /** The one table: every item has these two string keys. No index is needed so far: every look-up is by key. */
 export const TABLE_KEYS = { partition: "pk", sort: "sk" } as const;
 
-/** Seconds a function may take; the visibility of its queue is six times as long (AWS's advice for event sources). */
+/** Seconds a function may take. A queue keeps a message away for six times that (AWS advice), publish for little more. */
 export const FUNCTION_SECONDS = { api: 30, files: 30, ingest: 120, worker: 900, publish: 180 } as const;
 
 /** A message is tried this often before it goes to the dead letters. */
