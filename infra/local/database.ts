@@ -109,6 +109,9 @@ function serve(
     let made: StatementSync | undefined;
     let madeIn = -1;
     const current = (): StatementSync => {
+      // A full disk may end a transaction by itself: what its work still does would be committed one by one.
+      if (depth > 0 && !connection.main.isTransaction)
+        throw new Error("the transaction was rolled back before its end");
       if (made && madeIn === epoch) return made;
       made = connection.main.prepare(sql);
       madeIn = epoch;

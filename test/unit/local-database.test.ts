@@ -180,6 +180,25 @@ describe("a transaction", () => {
   });
 });
 
+test("work that goes on after its transaction was ended by a full disk leaves nothing", () => {
+  const db = open();
+  db.statement(CREATE).run();
+  const pages = Number(db.statement("PRAGMA page_count").get()?.page_count);
+  db.statement(`PRAGMA max_page_count = ${pages + 10}`).get();
+  const stubborn = () =>
+    db.transaction(() => {
+      for (let n = 1; n <= 25; n += 1) {
+        try {
+          db.statement(INSERT).run(n, "x".repeat(n % 5 === 0 ? 100 : 10_000));
+        } catch {
+          // as a library may that starts all and waits for the first error
+        }
+      }
+    });
+  expect(stubborn).toThrow();
+  expect(things(db)).toEqual([]);
+});
+
 describe("a folder that cannot be used", () => {
   test("is named with the reason", () => {
     writeFileSync(join(root, "file"), "");
