@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import { AppError } from "./error.ts";
 import { keys, partitions, type RepoType } from "./store/keys.ts";
 import { type Delta, editTree, type Refusal } from "./tree/edit.ts";
+import { editHashes } from "./tree/hashes.ts";
 import { groupOf } from "./tree/layout.ts";
 import { EMPTY_ROOT, readTree } from "./tree/root.ts";
 
@@ -20,6 +21,8 @@ export type Chain = {
 export type Commit = {
   readonly number: number;
   readonly tree: Sha256;
+  /** The root of the tree's index by hash. */
+  readonly hashes: Sha256;
   /** Entries in the tree. */
   readonly count: number;
   readonly parent: number | undefined;
@@ -31,6 +34,7 @@ export type Commit = {
 const CommitItem = z.object({
   number: z.number().int().nonnegative(),
   tree: z.custom<Sha256>((value) => typeof value === "string"),
+  hashes: z.custom<Sha256>((value) => typeof value === "string"),
   count: z.number().int().nonnegative(),
   parent: z.number().int().optional(),
   at: z.string(),
@@ -49,6 +53,7 @@ export async function headOf(ctx: Context, repo: Pick<Chain, "id" | "createdBy">
   const first: Commit = {
     number: 0,
     tree: EMPTY_ROOT,
+    hashes: EMPTY_ROOT,
     count: 0,
     parent: undefined,
     at: ctx.now().toISOString(),
@@ -80,10 +85,15 @@ export async function commitDelta(
 ): Promise<Committed> {
   return untilFirst(repo, async () => {
     const head = await headOf(ctx, repo);
-    const before = await readTree(ctx.objects, head.tree);
-    const { tree, refused } = await editTree(ctx.objects, before, delta, groupOf(repo.type));
+    const [before, hashesBefore] = await Promise.all([
+      readTree(ctx.objects, head.tree),
+      readTree(ctx.objects, head.hashes),
+    ]);
+    const { tree, refused, ...changes } = await editTree(ctx.objects, before, delta, groupOf(repo.type));
     if (tree.root === head.tree) return { commit: head, refused };
-    const commit = childOf(head, { tree: tree.root, count: tree.count, at: ctx.now().toISOString(), by, message });
+    const hashes = await editHashes(ctx.objects, hashesBefore, changes);
+    const at = ctx.now().toISOString();
+    const commit = childOf(head, { tree: tree.root, hashes: hashes.root, count: tree.count, at, by, message });
     return (await putCommit(ctx, repo.id, commit)) ? { commit, refused } : undefined;
   });
 }

@@ -1,5 +1,5 @@
 import pMap from "p-map";
-import { compareKeys, type Entry, sameBytes, sameEntry, sameFiles } from "./entry.ts";
+import { compareKeys, type Entry, type Row, sameBytes, sameEntry, sameFiles } from "./entry.ts";
 import { type BlobStore, LeafCutter, type LeafRef, readLeaf, writeLeaf } from "./leaf.ts";
 import { leafIndexOf, type Tree, writeRoot } from "./root.ts";
 
@@ -11,7 +11,13 @@ export type Delta = {
 
 export type Refusal = { readonly entry: Entry; readonly held: Entry };
 
-export type Edit = { readonly tree: Tree; readonly refused: readonly Refusal[] };
+export type Edit = {
+  readonly tree: Tree;
+  readonly refused: readonly Refusal[];
+  /** What stood there before, of each key that changed; and what stands there now. */
+  readonly removed: readonly Row[];
+  readonly added: readonly Row[];
+};
 
 type Step = { readonly key: string; readonly put?: Delta["put"][number] };
 
@@ -29,8 +35,8 @@ export async function editTree(
   delta: Delta,
   groupOf: (key: string) => string,
 ): Promise<Edit> {
-  const refused: Refusal[] = [];
-  const steps = stepsOf(delta, refused);
+  const notes: Notes = { refused: [], removed: [], added: [] };
+  const steps = stepsOf(delta, notes.refused);
   const byLeaf = new Map<number, Step[]>();
   for (const step of steps) {
     const index = leafIndexOf(tree, step.key);
@@ -50,7 +56,7 @@ export async function editTree(
       continue;
     }
     const entries = leaf ? await readLeaf(store, leaf) : [];
-    for (const entry of merged(entries, leafSteps, refused)) plan.push(...cutter.push(entry));
+    for (const entry of merged(entries, leafSteps, notes)) plan.push(...cutter.push(entry));
     const next = tree.leaves[index + 1];
     if (cutter.pendingGroup() !== undefined && (!next || groupOf(next.first) !== cutter.pendingGroup())) {
       plan.push(cutter.flush());
@@ -62,8 +68,10 @@ export async function editTree(
   });
   const unchanged =
     leaves.length === tree.leaves.length && leaves.every((leaf, index) => leaf.sha256 === tree.leaves[index]?.sha256);
-  return { tree: unchanged ? tree : await writeRoot(store, leaves), refused };
+  return { tree: unchanged ? tree : await writeRoot(store, leaves), ...notes };
 }
+
+type Notes = { readonly refused: Refusal[]; readonly removed: Row[]; readonly added: Row[] };
 
 /** In the order of keys, the last word on a key winning; a put beats a remove of the same key. */
 function stepsOf(delta: Delta, refused: Refusal[]): Step[] {
@@ -80,7 +88,7 @@ function stepsOf(delta: Delta, refused: Refusal[]): Step[] {
   return [...steps.values()].sort((a, b) => compareKeys(a.key, b.key));
 }
 
-function* merged(entries: readonly Entry[], steps: readonly Step[], refused: Refusal[]): Generator<Entry> {
+function* merged(entries: readonly Entry[], steps: readonly Step[], notes: Notes): Generator<Entry> {
   let at = 0;
   for (const step of steps) {
     for (; at < entries.length; at += 1) {
@@ -90,14 +98,21 @@ function* merged(entries: readonly Entry[], steps: readonly Step[], refused: Ref
     }
     const held = entries[at]?.key === step.key ? entries[at] : undefined;
     if (held) at += 1;
-    if (!step.put) continue;
+    if (!step.put) {
+      if (held) notes.removed.push(held);
+      continue;
+    }
     const { entry, replace } = step.put;
     if (held && !replace && !sameFiles(held, entry)) {
       // The same bytes under another file name are there already: the name they came with first stays.
-      if (!sameBytes(held, entry)) refused.push({ entry, held });
+      if (!sameBytes(held, entry)) notes.refused.push({ entry, held });
+      yield held;
+    } else if (held && sameEntry(held, entry)) {
       yield held;
     } else {
-      yield held && sameEntry(held, entry) ? held : entry;
+      if (held) notes.removed.push(held);
+      notes.added.push(entry);
+      yield entry;
     }
   }
   for (; at < entries.length; at += 1) {
