@@ -139,6 +139,19 @@ test("xz streams with padding between them are read on", async () => {
   await expect(decompress("xz", Buffer.concat([joined, Buffer.alloc(3)]), LIMITS)).rejects.toThrow(/multiple of 4/);
 });
 
+test.each(["crc32", "crc64", "sha256"])("a changed byte that only the %s of xz can tell is told", async (check) => {
+  const packed = xz(randomBytes(1_000), `--check=${check}`);
+  packed[500] = (packed[500] ?? 0) ^ 1;
+  await expect(decompress("xz", packed, LIMITS)).rejects.toThrow(/does not match its checksum/);
+});
+
+test("an xz index of other blocks is told", async () => {
+  const [one, other] = [xz(randomBytes(1_000)), xz(randomBytes(1_001))];
+  const indexAt = (bytes: Buffer) => bytes.length - 12 - (bytes.readUInt32LE(bytes.length - 8) + 1) * 4;
+  const mixed = Buffer.concat([one.subarray(0, indexAt(one)), other.subarray(indexAt(other))]);
+  await expect(decompress("xz", mixed, LIMITS)).rejects.toThrow(/index does not match/);
+});
+
 test("an xz filter that we do not read is refused by its number, a too large zst window by its size", async () => {
   await expect(decompress("xz", xz(MIXED, "--x86", "--lzma2"), LIMITS)).rejects.toThrow(/filter 4/);
   await expect(decompress("zst", zstd(MIXED, "--long=31"), LIMITS)).rejects.toThrow(/too much memory/);

@@ -227,7 +227,7 @@ test.each([
 
 test.each(["gnu", "oldgnu", "posix", "ustar", "v7"])("a control archive in tar's %s format is read", async (format) => {
   const tar = withFile(Buffer.from(controlText()), (path, folder) => {
-    const long = "long-".repeat(19);
+    const long = "along-".repeat(16);
     execFileSync(
       "sh",
       ["-c", `mv '${path}' control && mkdir -p '${long}/x' && echo > '${long}/x/${long.slice(0, 90)}'`],
@@ -237,7 +237,7 @@ test.each(["gnu", "oldgnu", "posix", "ustar", "v7"])("a control archive in tar's
     );
     const owner = [
       `--owner=lab:${format === "gnu" ? 4_000_000 : 1000}`,
-      ...(format === "v7" ? ["--exclude=long*"] : []),
+      ...(format === "v7" ? ["--exclude=along*"] : []),
     ];
     return execFileSync("tar", ["-c", `--format=${format}`, ...owner, "--sort=name", "."], {
       cwd: folder,
@@ -245,4 +245,52 @@ test.each(["gnu", "oldgnu", "posix", "ustar", "v7"])("a control archive in tar's
     });
   });
   expect(await readDeb(rangesOf(rawDeb(tar)))).toMatchObject({ name: "lab", version: "1.0-1" });
+});
+
+describe("what tar writes before an entry counts for that entry alone", () => {
+  const read = async (tar: Uint8Array) => (await readDeb(rangesOf(rawDeb(tar)))).name;
+  const control = { name: "./control", content: controlText() };
+  const record = (text: string) => `${text.length + 4} ${text}\n`;
+
+  test("a GNU long name", async () => {
+    const named = tarOf([
+      { name: "././@LongLink", type: "L", content: "./control\0" },
+      { ...control, name: "./con" },
+      { name: "x" },
+    ]);
+    expect(await read(named)).toBe("lab");
+    const other = tarOf([
+      { name: "././@LongLink", type: "L", content: "./other\0" },
+      { name: "o", content: "x" },
+      control,
+    ]);
+    expect(await read(other)).toBe("lab");
+  });
+
+  test("a pax path and size", async () => {
+    const size = record(`size=${controlText().length}`);
+    const pax = { name: "PaxHeaders/x", type: "x", content: `${record("path=./control")}${size}` };
+    const sized = tarOf([pax, { ...control, name: "./con", size: 0 }, { name: "./after", content: "after" }]);
+    expect(await read(sized)).toBe("lab");
+    expect(await read(tarOf([{ ...pax, content: record("path=./xx") }, { name: "x" }, control]))).toBe("lab");
+    expect(await read(tarOf([{ ...pax, type: "g", content: record("path=./xx") }, control]))).toBe("lab");
+  });
+
+  test("a size in GNU's base 256", async () => {
+    const tar = tarOf([control]);
+    const size = Buffer.alloc(12);
+    size[0] = 0x80;
+    size.writeUInt16BE(controlText().length, 10);
+    size.copy(tar, 124);
+    tar.write("        ", 148);
+    tar.write(
+      `${tar
+        .subarray(0, 512)
+        .reduce((sum, byte) => sum + byte, 0)
+        .toString(8)
+        .padStart(6, "0")}\0 `,
+      148,
+    );
+    expect(await read(tar)).toBe("lab");
+  });
 });
