@@ -204,6 +204,15 @@ describe("a presigned PUT", () => {
     expect((await s3.send(new HeadObjectCommand({ Bucket, Key: "hoisted" }))).Metadata).toEqual({ who: "me" });
   });
 
+  test("carries no metadata in its query that no header could", async () => {
+    const sign = (Metadata: Record<string, string>) =>
+      getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: "odd", Metadata }));
+    expect((await put(await sign({ who: "a\r\nx: y \u{1f600}\u007f" }), "x", {})).status).toBe(200);
+    const { Metadata } = await s3.send(new HeadObjectCommand({ Bucket, Key: "odd" }));
+    expect(Metadata?.who).toMatch(/^=\?UTF-8\?B\?/);
+    expect(await codeOf(await put(await sign({ "a b\n": "x" }), "x", {}))).toBe("400 InvalidArgument");
+  });
+
   test("ignores a checksum in its query, as S3 does", async () => {
     const url = await getSignedUrl(endpoint.client(), new PutObjectCommand({ Bucket, Key: "query-crc" }));
     expect(url).toContain("x-amz-checksum-crc32=AAAAAA%3D%3D");

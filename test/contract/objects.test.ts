@@ -267,6 +267,7 @@ describe("conditions", () => {
     expect(await errorOf(del('"other"'))).toEqual({ code: "PreconditionFailed", status: 412 });
     expect(await textOf("del")).toBe("x");
     await del(ETag);
+    expect(await errorOf(del("*"))).toEqual({ code: "NoSuchKey", status: 404 });
     expect(await errorOf(s3.send(new HeadObjectCommand({ Bucket, Key: "del" })))).toMatchObject({ status: 404 });
   });
 });

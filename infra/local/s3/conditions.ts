@@ -75,5 +75,7 @@ export function checkWrite(current: Entry | undefined, headers: Headers): void {
 
 /** A delete that names an ETag deletes just that. */
 export function checkDelete(current: Entry | undefined, ifMatch: string | undefined): void {
-  if (ifMatch !== undefined && !(current && matches(ifMatch, current.etag))) throw failed("If-Match");
+  if (ifMatch === undefined) return;
+  if (!current) throw new S3Error("NoSuchKey", "The specified key does not exist.");
+  if (!matches(ifMatch, current.etag)) throw failed("If-Match");
 }

@@ -50,6 +50,8 @@ export function fieldsOf(sent: Headers): Fields {
   let sizeBytes = 0;
   for (const [name, value] of Object.entries(sent)) {
     if (!name.startsWith("x-amz-meta-")) continue;
+    // A query can carry what no header can be called.
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name)) throw invalidArgument("The metadata name is not valid", "name", name);
     metadata[name.slice("x-amz-meta-".length)] = value;
     sizeBytes += name.length - "x-amz-meta-".length + Buffer.byteLength(value);
   }
@@ -71,7 +73,7 @@ function withoutChunked(encoding: string | undefined): string | undefined {
 
 /** What a header cannot carry is an encoded word of RFC 2047, as S3 answers it. */
 export function headerValue(text: string): string {
-  return /^[\u0020-\u00ff\t]*$/.test(text) ? text : `=?UTF-8?B?${Buffer.from(text).toString("base64")}?=`;
+  return /^[\u0020-\u007e\u0080-\u00ff\t]*$/.test(text) ? text : `=?UTF-8?B?${Buffer.from(text).toString("base64")}?=`;
 }
 
 export function metadataHeaders(metadata: Readonly<Record<string, string>>): Record<string, string> {
