@@ -59,7 +59,6 @@ export async function openApt(
       `APT::Architectures { ${architectures.map((one) => `"${one}"; `).join("")}}`,
       `APT::Sandbox::User "root"`,
       `Acquire::http::Proxy "DIRECT"`,
-      `Acquire::Languages "none"`,
       `DPkg::Options { "--root=${root}"; "--force-architecture"; "--force-not-root"; "--no-debsig"; }`,
       ...settings,
     ]
