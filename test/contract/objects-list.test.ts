@@ -231,6 +231,29 @@ describe("DeleteObjects", () => {
     expect((await s3.send(new ListObjectsV2Command({ Bucket }))).KeyCount).toBe(0);
   });
 
+  test("deletes just the key that is named, whatever its characters", async () => {
+    const keys = [
+      "&amp;",
+      "&#65;",
+      "a\rb",
+      "a\nb",
+      "a\u0085b",
+      "a\u2028b",
+      "ab",
+      "a\u0001b",
+      "<![CDATA[ab]]>",
+      "'\"",
+      " ab ",
+      "001",
+    ];
+    for (const Key of keys) {
+      const Bucket = await bucketWith(keys);
+      await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key }] } }));
+      const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket }));
+      expect(Contents.map((one) => one.Key).sort()).toEqual(keys.filter((other) => other !== Key).sort());
+    }
+  });
+
   test("says for each key what went wrong", async () => {
     const Bucket = await bucketWith(["a", "b"]);
     const { Deleted, Errors } = await s3.send(
