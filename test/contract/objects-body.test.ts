@@ -285,7 +285,7 @@ describe("what else a client may ask", () => {
     const entities = '<!DOCTYPE d [<!ENTITY a "aaaa">]><Delete><Object><Key>&a;</Key></Object></Delete>';
     expect(await post(entities)).toBe("400 MalformedXML");
     expect(await post(`<Delete>${" ".repeat(2_200_000)}</Delete>`)).toBe("400 EntityTooLarge");
-    expect(await post("<Delete><Object><Key>a&none;b</Key></Object></Delete>")).toBe("400 MalformedXML");
+    expect(await post("<Delete><Object><Key>a&constructor;b</Key></Object></Delete>")).toBe("400 MalformedXML");
     const unchecked = "<Delete><Object><Key>x</Key></Object></Delete>";
     expect(await ask("POST", `/${Bucket}`, { delete: "" }, unchecked)).toBe("400 InvalidRequest");
     const { UploadId = "" } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: "xml" }));
@@ -297,7 +297,8 @@ describe("what else a client may ask", () => {
     const text = "<Delete><Object><Key>a&#1;b</Key></Object></Delete>";
     const md5 = createHash("md5").update(text).digest("base64");
     expect(await ask("POST", `/${Bucket}`, { delete: "" }, text, { "content-md5": md5 })).toBe("200 undefined");
-    expect([await absent("ab"), await absent("a\u0001b")]).toEqual([false, true]);
+    expect(await absent("a\u0001b")).toBe(true);
+    expect((await stored("ab")).bytes.toString()).toBe("x");
   });
 
   test("a path that is no UTF-8 is InvalidURI", async () => {

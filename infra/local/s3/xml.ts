@@ -33,7 +33,7 @@ export function xmlDocument(root: string, inside: string): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<${root} xmlns="${NAMESPACE}">${inside}</${root}>`;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+const ENTITIES = new Map(Object.entries({ amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" }));
 
 /**
  * Not left to the parser: it drops references to control characters (`&#1;`), and what is left of the key of an object to
@@ -45,7 +45,7 @@ function decodeReferences(text: string): string {
     const digits = /^#(?:x([0-9a-f]+)|([0-9]+))$/i.exec(name);
     const code = digits ? Number.parseInt(digits[1] ?? digits[2] ?? "", digits[1] === undefined ? 10 : 16) : 0;
     if (code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff)) return String.fromCodePoint(code);
-    const known = ENTITIES[name];
+    const known = ENTITIES.get(name);
     if (known === undefined) throw new Error(`&${name}; is not known`);
     return known;
   });
