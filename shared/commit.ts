@@ -71,8 +71,14 @@ export async function commitAt(ctx: Context, repoId: string, number: number): Pr
 
 export type Committed = { readonly commit: Commit; readonly refused: readonly Refusal[] };
 
+/** A change of a tree, or how to tell it from the head it will be applied to. */
+export type Change = Delta | ((head: Commit) => Promise<Delta>);
+
+/** What is said of a commit; with `onlyOn` it is made on that head or not at all (`precondition`). */
+export type CommitTerms = { readonly by: string; readonly message: string; readonly onlyOn?: number | undefined };
+
 /**
- * Applies a delta to the head, as often as another writer was first: concurrent writers merge, none loses a package.
+ * Applies a change to the head, as often as another writer was first: concurrent writers merge, none loses a package.
  * A delta that changes nothing makes no commit; the head is returned.
  *
  * Costs a query, the edit's reads and writes, and one conditional write.
@@ -80,11 +86,13 @@ export type Committed = { readonly commit: Commit; readonly refused: readonly Re
 export async function commitDelta(
   ctx: Context,
   repo: Chain,
-  delta: Delta,
-  { by, message }: { by: string; message: string },
+  change: Change,
+  { by, message, onlyOn }: CommitTerms,
 ): Promise<Committed> {
   return untilFirst(repo, async () => {
     const head = await headOf(ctx, repo);
+    checkHead(repo, head, onlyOn);
+    const delta = typeof change === "function" ? await change(head) : change;
     const [before, hashesBefore] = await Promise.all([
       readTree(ctx.objects, head.tree),
       readTree(ctx.objects, head.hashes),
@@ -98,15 +106,38 @@ export async function commitDelta(
   });
 }
 
+/** A commit of a tree that is there already: another's head, or an earlier one's. One write, whatever its size. */
+export async function commitTree(
+  ctx: Context,
+  repo: Chain,
+  { tree, hashes, count }: Pick<Commit, "tree" | "hashes" | "count">,
+  { by, message, onlyOn }: CommitTerms,
+): Promise<Commit> {
+  return untilFirst(repo, async () => {
+    const head = await headOf(ctx, repo);
+    checkHead(repo, head, onlyOn);
+    if (head.tree === tree) return head;
+    const commit = childOf(head, { tree, hashes, count, at: ctx.now().toISOString(), by, message });
+    return (await putCommit(ctx, repo.id, commit)) ? commit : undefined;
+  });
+}
+
+function checkHead(repo: Chain, head: Commit, onlyOn: number | undefined): void {
+  if (onlyOn === undefined || head.number === onlyOn) return;
+  throw new AppError("precondition", `repo ${repo.name} is at commit ${head.number}, not at ${onlyOn}`, {
+    commit: head.number,
+  });
+}
+
 /**
  * A commit of the same tree: what clients read depends on the settings too, and a commit is published once, so that
  * `@NUMBER` never changes.
  */
-export async function commitSettings(ctx: Context, repo: Chain): Promise<Commit> {
+export async function commitSameTree(ctx: Context, repo: Chain, message: string): Promise<Commit> {
   return untilFirst(repo, async () => {
     const head = await headOf(ctx, repo);
     const at = ctx.now().toISOString();
-    const commit = childOf(head, { ...head, at, by: repo.createdBy, message: "change the settings" });
+    const commit = childOf(head, { ...head, at, by: repo.createdBy, message });
     return (await putCommit(ctx, repo.id, commit)) ? commit : undefined;
   });
 }

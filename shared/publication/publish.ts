@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import pMap from "p-map";
 import { z } from "zod";
 import type { Sha256 } from "../blob.ts";
-import { type Commit, commitAt, headOf } from "../commit.ts";
+import { type Commit, commitAt, commitSameTree, headOf } from "../commit.ts";
 import type { Context } from "../context.ts";
 import type { PointerKey, PointerState } from "../objects/s3.ts";
 import { keyringOf } from "../repo/keyring.ts";
@@ -23,6 +23,8 @@ const Published = z.object({
   at: z.string(),
 });
 export type Published = z.infer<typeof Published>;
+
+type ManifestFile = Manifest["files"][number];
 
 /** A client that asks again within a second of a change could be told by If-Modified-Since that there was none. */
 const REST_MS = 1000;
@@ -46,34 +48,42 @@ export async function publishedOf(ctx: Context, repo: RepoRef & { id: string }):
 export async function publishRepo(ctx: Context, ref: RepoRef): Promise<void> {
   const suspects = new Set<string>();
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
-    const lostAt = await publishOnce(ctx, ref, suspects);
-    if (lostAt === undefined) return;
-    suspects.add(lostAt);
+    if (await publishOnce(ctx, ref, suspects)) return;
   }
   throw new Error(`other publishers of ${ref.type} ${ref.name} were always first`);
 }
 
-/** The path of the pointer that another publisher wrote meanwhile; undefined when all is published. */
-async function publishOnce(ctx: Context, ref: RepoRef, suspects: ReadonlySet<string>): Promise<string | undefined> {
+/**
+ * Whether all is published now; if not, another publisher was in the way, and `suspects` has the paths that it may have
+ * written without our knowing of them.
+ */
+async function publishOnce(ctx: Context, ref: RepoRef, suspects: Set<string>): Promise<boolean> {
   const repo = await findRepo(ctx, ref);
-  if (!repo) return undefined;
+  if (!repo) return true;
   const published = await publishedOf(ctx, repo);
   if (published) await rest(ctx, published);
   const before = published && (await readManifest(ctx, published.manifest));
   const held = await pointerStates(ctx, repo, [...(before?.files.map(({ path }) => path) ?? []), ...suspects]);
+  const isHeld = ({ path, sha256 }: ManifestFile) => held.get(path)?.metadata.sha256 === sha256;
   const commit = await headOf(ctx, repo);
-  if (published && published.commit >= commit.number) return undefined;
+  if (published && published.commit >= commit.number) {
+    if (before?.files.every(isHeld)) return true;
+    return publishAnew(ctx, repo);
+  }
 
-  const made = await manifestFor(ctx, repo, commit, {
-    before,
-    date: nextDate(ctx, [published?.date, ...[...held.values()].map(dateOf)]),
-  });
-  for (const file of made.manifest.files) {
+  const date = nextDate(ctx, [published?.date, ...[...held.values()].map(dateOf)]);
+  const made = await manifestFor(ctx, repo, commit, { before, date, isCurrent: isHeld });
+  const { files } = made.manifest;
+  const isLate = (file: ManifestFile) => !isHeld(file) && dateOf(held.get(file.path)) >= made.manifest.date;
+  if (files.some(isLate)) return publishAnew(ctx, repo);
+  for (const file of files) {
+    if (isHeld(file)) continue;
     const state = held.get(file.path) ?? { etag: undefined, metadata: {} };
-    if (state.metadata.sha256 === file.sha256) continue;
     const metadata = { sha256: file.sha256, date: String(made.manifest.date), commit: String(commit.number) };
     const bytes = await ctx.objects.getBlob(file.sha256);
-    if (!(await ctx.objects.putPointer(pointer(repo, file.path), bytes, state, metadata))) return file.path;
+    if (await ctx.objects.putPointer(pointer(repo, file.path), bytes, state, metadata)) continue;
+    for (const { path } of files) suspects.add(path);
+    return false;
   }
   const now: Published = {
     repoId: repo.id,
@@ -82,11 +92,20 @@ async function publishOnce(ctx: Context, ref: RepoRef, suspects: ReadonlySet<str
     manifest: made.sha256,
     at: ctx.now().toISOString(),
   };
-  await ctx.table.put(
+  return ctx.table.put(
     { ...keys.published(repo.type, repo.name), ...now },
     { less: { attribute: "date", than: now.date } },
   );
-  return undefined;
+}
+
+/**
+ * The head cannot be published as it was recorded: a publisher that was overtaken wrote what a newer one had left as it
+ * was, or its files are dated as late as the head's. A commit is published once and time only rises, so the same tree
+ * becomes a commit more.
+ */
+async function publishAnew(ctx: Context, repo: Repo): Promise<false> {
+  await commitSameTree(ctx, repo, "publish anew what two publishers wrote at once");
+  return false;
 }
 
 /**
@@ -100,14 +119,23 @@ export async function manifestAt(ctx: Context, repo: Repo, number: number): Prom
   if (!commit || !published || number > published.commit) return undefined;
   const before = await readManifest(ctx, published.manifest);
   const date = Math.floor(Date.parse(commit.at) / 1000);
-  return (await manifestFor(ctx, repo, commit, { before, date })).manifest;
+  return (await manifestFor(ctx, repo, commit, { before, date, isCurrent: () => true })).manifest;
 }
 
 async function manifestFor(
   ctx: Context,
   repo: Repo,
   commit: Commit,
-  { before, date }: { before: Manifest | undefined; date: number },
+  {
+    before,
+    date,
+    isCurrent,
+  }: {
+    before: Manifest | undefined;
+    date: number;
+    /** Whether clients read this file of the publication before: only then it may stay as it is. */
+    isCurrent: (file: ManifestFile) => boolean;
+  },
 ): Promise<{ manifest: Manifest; sha256: Sha256 }> {
   const recorded = await publicationOf(ctx, repo.id, commit.number);
   if (recorded) return { manifest: await readManifest(ctx, recorded), sha256: recorded };
@@ -124,7 +152,7 @@ async function manifestFor(
   const files: Manifest["files"] = [];
   for (const file of build.files) {
     const kept = earlier.get(file.path);
-    if (kept?.inputs === file.inputs) files.push(kept);
+    if (kept?.inputs === file.inputs && isCurrent(kept)) files.push(kept);
     else files.push({ path: file.path, inputs: file.inputs, sha256: await ctx.objects.putBlob(await file.bytes()) });
   }
   const sha256 = await recordPublication(ctx, repo.id, { commit: commit.number, date, files, indexes: build.indexes });
@@ -164,9 +192,10 @@ async function pointerStates(
   );
 }
 
-function dateOf(state: PointerState): number | undefined {
-  const date = Number(state.metadata.date);
-  return Number.isSafeInteger(date) && date > 0 ? date : undefined;
+/** When what a pointer holds was published; 0 where there is nothing. */
+function dateOf(state: PointerState | undefined): number {
+  const date = Number(state?.metadata.date);
+  return Number.isSafeInteger(date) && date > 0 ? date : 0;
 }
 
 /** Seconds since 1970: later than all before. Where the clock went back, this fails until it has caught up. */

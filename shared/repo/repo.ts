@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import { type Commit, commitSettings, headOf } from "../commit.ts";
+import { type Commit, commitSameTree, headOf } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import type { Item } from "../store/dynamo.ts";
@@ -143,7 +143,8 @@ export async function changeRepo(ctx: Context, before: Repo, settings: RepoSetti
   if (!written) {
     throw new AppError("conflict", `repo ${before.name} was changed by somebody else meanwhile; read it again`);
   }
-  if (publishedSettings(changed) !== publishedSettings(before)) await commitSettings(ctx, changed);
+  if (publishedSettings(changed) !== publishedSettings(before))
+    await commitSameTree(ctx, changed, "change the settings");
   await completeRepo(ctx, changed);
   // Only what no later change has put there again: a hint too many costs a read, one too few loses a package.
   const kept = new Set(firstSegmentsOf(changed.accepts));
