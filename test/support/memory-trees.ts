@@ -1,7 +1,7 @@
 import { sha256Of } from "../../shared/blob.ts";
-import { groupOf } from "../../shared/tree/layout.ts";
 import { type Delta, type Edit, editTree } from "../../shared/tree/edit.ts";
 import type { Entry } from "../../shared/tree/entry.ts";
+import { groupOf } from "../../shared/tree/layout.ts";
 import { type BlobStore, readLeaf } from "../../shared/tree/leaf.ts";
 import { EMPTY_ROOT, readTree, type Tree } from "../../shared/tree/root.ts";
 
