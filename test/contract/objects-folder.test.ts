@@ -179,7 +179,6 @@ describe("on the disk", () => {
     await one.s3.send(new PutObjectCommand({ Bucket, Key: "a", Body: "x" }));
     const [id = 0] = one.dataFiles();
     await stop(one);
-    writeFileSync(join(folder, "incoming", "17"), "half of someth");
     mkdirSync(join(dataPath(folder, id + 1), ".."), { recursive: true });
     cpSync(dataPath(folder, id), dataPath(folder, id + 1));
     const two = await start({ folder, keepFolder: true });
@@ -341,7 +340,9 @@ describe("in a process of its own", () => {
     const answer = await send(local, { path: `/${Bucket}/big` }, randomBytes(6_000_000));
     expect([answer.code, answer.status]).toEqual(["ServiceUnavailable", 503]);
     expect(await errorOf(s3.send(new HeadObjectCommand({ Bucket, Key: "big" })))).toMatchObject({ status: 404 });
-    expect(readdirSync(join(folder, "incoming"))).toEqual([]);
+    expect(readdirSync(join(folder, "data"), { recursive: true }).filter((name) => /\/\d+$/.test(`${name}`))).toEqual(
+      [],
+    );
     await s3.send(new PutObjectCommand({ Bucket, Key: "small", Body: "fits" }));
     expect(await textOf(s3, "small")).toBe("fits");
   });

@@ -47,7 +47,8 @@ export type LocalObjects = ObjectsEndpoint & {
   store: ReturnType<typeof createObjectStore>;
   db: ReturnType<typeof openDatabase>;
   /** Unfinished uploads on the disk. */
-  drafts(): string[];
+  /** Data files that nothing refers to. */
+  drafts(): number[];
   /** Numbers of the data files on the disk. */
   dataFiles(): number[];
   faults: unknown[];
@@ -77,17 +78,24 @@ export async function localObjects(
     },
   });
   const list = (path: string) => (existsSync(path) ? readdirSync(path) : []);
+  const dataFiles = () =>
+    list(join(folder, "data"))
+      .flatMap((shelf) => list(join(folder, "data", shelf)).map(Number))
+      .sort((a, b) => a - b);
   return {
     ...local,
     folder,
     store,
     db,
     faults,
-    drafts: () => list(join(folder, "incoming")),
-    dataFiles: () =>
-      list(join(folder, "data"))
-        .flatMap((shelf) => list(join(folder, "data", shelf)).map(Number))
-        .sort((a, b) => a - b),
+    dataFiles,
+    drafts() {
+      const known = db.statement(
+        "SELECT data_id FROM object_piece UNION SELECT data_id FROM object_part UNION SELECT data_id FROM object_garbage",
+      );
+      const ids = new Set(known.all().map(({ data_id }) => Number(data_id)));
+      return dataFiles().filter((id) => !ids.has(id));
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LocalDatabase } from "../database.ts";
 import { numberOf } from "./schema.ts";
@@ -39,18 +39,15 @@ function shelf(id: number): string {
 const RESERVED_AT_ONCE = 256;
 
 /**
- * `FOLDER/data/XX/ID`: files that never change once they have their name, numbered upwards. No name from outside ever
- * becomes part of a path. Files in `FOLDER/incoming` are unfinished: those an earlier process left are removed.
+ * `FOLDER/data/XX/ID`: numbered upwards, and never changed once the database refers to them. No name from outside ever becomes
+ * part of a path. A file has its name from its first byte on: nothing is renamed, so that whoever copies the folder meanwhile never
+ * finds a name gone. What an earlier process left unfinished has a number that nothing refers to (see `sweepOrphans`).
  */
 export function openDataFiles(folder: string, db: LocalDatabase): DataFiles {
-  const incoming = join(folder, "incoming");
-  rmSync(incoming, { recursive: true, force: true });
-  mkdirSync(incoming, { recursive: true, mode: 0o700 });
   mkdirSync(join(folder, "data"), { recursive: true, mode: 0o700 });
   const ready = new Set(readdirSync(join(folder, "data")));
   let next = 0;
   let reserved = 0;
-  let drafts = 0;
 
   const pathOf = (id: number) => dataPath(folder, id);
 
@@ -76,8 +73,10 @@ export function openDataFiles(folder: string, db: LocalDatabase): DataFiles {
   }
 
   async function draft(): Promise<Draft> {
-    const path = join(incoming, String(drafts++));
-    const handle = await open(path, "wx", 0o600);
+    const id = nextId();
+    const shelfPath = await makeShelf(id);
+    // Truncated: in a copy whose database went back, a later file of the original may stand there.
+    const handle = await open(pathOf(id), "w", 0o600);
     let done = false;
     return {
       async write(bytes) {
@@ -88,26 +87,16 @@ export function openDataFiles(folder: string, db: LocalDatabase): DataFiles {
         }
       },
       async place() {
-        const id = nextId();
-        const shelfPath = await makeShelf(id);
-        await rename(path, pathOf(id));
+        await Promise.all([handle.sync(), syncFolder(shelfPath)]);
         done = true;
-        try {
-          // Named first and then synced, both at once: one journal commit in place of two. Nothing refers to it so far.
-          await Promise.all([handle.sync(), syncFolder(shelfPath)]);
-          await handle.close();
-        } catch (error) {
-          await handle.close().catch(() => undefined);
-          await rm(pathOf(id), { force: true });
-          throw error;
-        }
+        await handle.close();
         return id;
       },
       async discard() {
         if (done) return;
         done = true;
         await handle.close().catch(() => undefined);
-        await rm(path, { force: true });
+        await rm(pathOf(id), { force: true });
       },
     };
   }
