@@ -74,8 +74,14 @@ export type Committed = { readonly commit: Commit; readonly refused: readonly Re
 /** A change of a tree, or how to tell it from the head it will be applied to. */
 export type Change = Delta | ((head: Commit) => Promise<Delta>);
 
-/** What is said of a commit; with `onlyOn` it is made on that head or not at all (`precondition`). */
-export type CommitTerms = { readonly by: string; readonly message: string; readonly onlyOn?: number | undefined };
+export type CommitTerms = {
+  readonly by: string;
+  readonly message: string;
+  /** Made on this head or not at all (`precondition`). */
+  readonly onlyOn?: number | undefined;
+  /** Made as it is or not at all: where the repo holds other bytes under a key, it is a `conflict`. */
+  readonly wholly?: boolean;
+};
 
 /**
  * Applies a change to the head, as often as another writer was first: concurrent writers merge, none loses a package.
@@ -87,7 +93,7 @@ export async function commitDelta(
   ctx: Context,
   repo: Chain,
   change: Change,
-  { by, message, onlyOn }: CommitTerms,
+  { by, message, onlyOn, wholly = false }: CommitTerms,
 ): Promise<Committed> {
   return untilFirst(repo, async () => {
     const head = await headOf(ctx, repo);
@@ -98,6 +104,11 @@ export async function commitDelta(
       readTree(ctx.objects, head.hashes),
     ]);
     const { tree, refused, ...changes } = await editTree(ctx.objects, before, delta, groupOf(repo.type));
+    const [first] = refused;
+    if (wholly && first) {
+      const what = decodeURIComponent(first.entry.key);
+      throw new AppError("conflict", `repo ${repo.name} holds ${what} with other bytes; force replaces them`);
+    }
     if (tree.root === head.tree) return { commit: head, refused };
     const hashes = await editHashes(ctx.objects, hashesBefore, changes);
     const at = ctx.now().toISOString();

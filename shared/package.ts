@@ -25,6 +25,8 @@ const PackageItem = z.object({
   name: z.string(),
   version: z.string(),
   architecture: z.string(),
+  /** As it was called when it came. */
+  filename: z.string(),
   sizeBytes: z.number().int(),
   signed: z.boolean(),
   /** The blob of all that was parsed: a file list can exceed any item. Absent for a plain file. */
@@ -70,6 +72,7 @@ export async function putPackage(
     name: plain ? file.filename : parsed.name,
     version: plain ? "" : versionOf(parsed),
     architecture: plain ? "" : parsed.architecture,
+    filename: file.filename,
     sizeBytes: file.sizeBytes,
     signed: plain ? false : parsed.signed,
     ...(plain ? {} : { metadata: await ctx.objects.putBlob(Buffer.from(JSON.stringify(parsed))) }),

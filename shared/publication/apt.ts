@@ -2,15 +2,13 @@ import { type ReleaseFile, renderRelease } from "../apt/release.ts";
 import { renderDeb822Sources } from "../apt/sources.ts";
 import { publicKeyArmored, publicKeyBinary, signCleartext, signDetached } from "../signing/openpgp.ts";
 import { segment } from "../tree/entry.ts";
-import { aptGroupOf, groupOf, PACKAGES, SOURCES } from "../tree/layout.ts";
+import { ALL, aptGroupOf, groupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
 import type { BlobStore, Fragment } from "../tree/leaf.ts";
 import type { Tree } from "../tree/root.ts";
 import { type Build, type BuildInput, fileFrom, type PublishedFile } from "./build.ts";
 import { joinIndex } from "./join.ts";
 import type { IndexRecord } from "./manifest.ts";
 
-const ALL = "all";
-const SOURCE = "source";
 
 /** What apt reads: key files and the ready-made source entry, then of each suite Release, Release.gpg, InRelease. */
 export async function buildAptPublication(store: BlobStore, input: BuildInput): Promise<Build> {

@@ -1,0 +1,115 @@
+import type { Sha256 } from "../blob.ts";
+import { type Commit, type CommitTerms, commitAt, commitDelta, commitTree, headOf } from "../commit.ts";
+import type { Context } from "../context.ts";
+import { AppError } from "../error.ts";
+import type { Delta } from "../tree/edit.ts";
+import type { Entry } from "../tree/entry.ts";
+import { publicationReason, type Repo } from "./repo.ts";
+import { resolveWanted, rowsByHash, rowsOf, type WantedPackage } from "./wanted.ts";
+
+export type ChangeTerms = Omit<CommitTerms, "message"> & {
+  /** May put other bytes under a key that the repo holds. */
+  readonly force?: boolean | undefined;
+};
+
+/** Replaces the set of packages of a repo in one commit, or not at all. */
+export async function setPackages(
+  ctx: Context,
+  repo: Repo,
+  wanted: readonly WantedPackage[],
+  terms: ChangeTerms,
+): Promise<Commit> {
+  return changed(ctx, repo, terms, `set ${wanted.length} packages`, async (head) => {
+    const held = await rowsByHash(ctx, repo, head);
+    const { keep, put } = await resolveWanted(ctx, repo, held, wanted);
+    const remove = [...held.values()].flat().flatMap(({ key }) => (keep.has(key) ? [] : [key]));
+    // What takes the place of a row that goes is no conflict.
+    const leaving = new Set(remove);
+    return { put: put.map((entry) => ({ entry, replace: terms.force === true || leaving.has(entry.key) })), remove };
+  });
+}
+
+/** Adds packages and removes others in one commit, leaving the rest as it is. */
+export async function patchPackages(
+  ctx: Context,
+  repo: Repo,
+  { add, remove }: { add: readonly WantedPackage[]; remove: readonly Sha256[] },
+  terms: ChangeTerms,
+): Promise<Commit> {
+  const message = `add ${add.length} and remove ${remove.length} packages`;
+  return changed(ctx, repo, terms, message, async (head) => {
+    const held = await rowsOf(ctx, repo, head, [...add.map(({ sha256 }) => sha256), ...remove]);
+    const { put } = await resolveWanted(ctx, repo, held, add);
+    const leaving = remove.flatMap((sha256) => held.get(sha256)?.map(({ key }) => key) ?? []);
+    const unknown = remove.filter((sha256) => (held.get(sha256)?.length ?? 0) === 0);
+    if (unknown.length > 0) {
+      throw new AppError("unprocessable", `${unknown.length} of the packages to remove are not in repo ${repo.name}`, {
+        unknown: unknown.slice(0, 100),
+      });
+    }
+    const free = new Set(leaving);
+    return {
+      put: put.map((entry) => ({ entry, replace: terms.force === true || free.has(entry.key) })),
+      remove: leaving,
+    };
+  });
+}
+
+async function changed(
+  ctx: Context,
+  repo: Repo,
+  { by, onlyOn }: ChangeTerms,
+  message: string,
+  delta: (head: Commit) => Promise<Delta>,
+): Promise<Commit> {
+  const whole = async (head: Commit) => {
+    const wanted = await delta(head);
+    refuseTwins(wanted.put.map(({ entry }) => entry));
+    return wanted;
+  };
+  const { commit, refused } = await commitDelta(ctx, repo, whole, { by, message, onlyOn, wholly: true });
+  if (refused.length > 0) throw new Error("a change that must land wholly was committed in part");
+  await ctx.queues.publish(repo, publicationReason(repo, commit));
+  return commit;
+}
+
+/** Of two packages with one name, version and architecture a set can hold one. */
+function refuseTwins(entries: readonly Entry[]): void {
+  const seen = new Map<string, Entry>();
+  for (const entry of entries) {
+    const other = seen.get(entry.key);
+    if (other && other.files[0]?.sha256 !== entry.files[0]?.sha256) {
+      throw new AppError(
+        "unprocessable",
+        `${entry.files[0]?.sha256} and ${other.files[0]?.sha256} are both ${decodeURIComponent(entry.key)}: a repo holds one`,
+      );
+    }
+    seen.set(entry.key, entry);
+  }
+}
+
+/** Makes an earlier commit's tree the newest: a new commit, with a later date, so that clients take it. */
+export async function rollBack(ctx: Context, repo: Repo, number: number, by: string): Promise<Commit> {
+  const earlier = await commitAt(ctx, repo.id, number);
+  if (!earlier) throw new AppError("not_found", `repo ${repo.name} has no commit ${number}`);
+  const commit = await commitTree(ctx, repo, earlier, { by, message: `roll back to commit ${number}` });
+  await ctx.queues.publish(repo, publicationReason(repo, commit));
+  return commit;
+}
+
+/** Takes over another chain's head, whatever its size: one write. */
+export async function takeOver(
+  ctx: Context,
+  repo: Repo,
+  source: { readonly id: string; readonly createdBy: string; readonly name: string },
+  { by, onlyOn }: ChangeTerms,
+): Promise<Commit> {
+  const theirs = await headOf(ctx, source);
+  const commit = await commitTree(ctx, repo, theirs, {
+    by,
+    onlyOn,
+    message: `take over ${source.name}@${theirs.number}`,
+  });
+  await ctx.queues.publish(repo, publicationReason(repo, commit));
+  return commit;
+}
