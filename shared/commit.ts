@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Sha256 } from "./blob.ts";
 import type { Context } from "./context.ts";
 import { AppError } from "./error.ts";
-import { keys, partitions, type RepoType } from "./store/keys.ts";
+import { keys, paddedNumber, partitions, type RepoType } from "./store/keys.ts";
 import { type Delta, editTree, type Refusal } from "./tree/edit.ts";
 import { editHashes } from "./tree/hashes.ts";
 import { groupOf } from "./tree/layout.ts";
@@ -70,6 +70,19 @@ export async function commitAt(ctx: Context, repoId: string, number: number): Pr
 }
 
 export type Committed = { readonly commit: Commit; readonly refused: readonly Refusal[] };
+
+/** One page of a chain's commits, newest first; `before` continues behind that number. */
+export async function listCommits(
+  ctx: Context,
+  repoId: string,
+  before?: number,
+): Promise<{ commits: readonly Commit[]; next: number | undefined }> {
+  const page = await ctx.table.query(partitions.commits(repoId), {
+    newestFirst: true,
+    ...(before === undefined ? {} : { after: paddedNumber(before) }),
+  });
+  return { commits: page.items.map(commitOf), next: page.next === undefined ? undefined : Number(page.next) };
+}
 
 /** A change of a tree, or how to tell it from the head it will be applied to. */
 export type Change = Delta | ((head: Commit) => Promise<Delta>);

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { type Deb, readDeb } from "./apt/deb.ts";
 import type { RangeSource, Sha256 } from "./blob.ts";
 import type { Context } from "./context.ts";
-import { keys } from "./store/keys.ts";
+import { PAGE_ITEMS } from "./store/dynamo.ts";
+import { keys, partitions } from "./store/keys.ts";
 import { Rpm, readRpm } from "./yum/rpm.ts";
 
 /** What a file says of itself; a `file` says nothing. */
@@ -53,6 +54,42 @@ export async function parsePackage(source: RangeSource, filename: string): Promi
 export async function findPackage(ctx: Context, sha256: Sha256): Promise<Package | undefined> {
   const item = await ctx.table.get(keys.package(sha256));
   return item && packageOf(item);
+}
+
+const PREFIXES = 256;
+const PARALLEL_PREFIXES = 16;
+
+/** One page of all packages in the order of their hashes, behind `after`. They lie under 256 prefixes, which are read in turn. */
+export async function listPackages(
+  ctx: Context,
+  after?: Sha256,
+): Promise<{ packages: readonly Sha256[]; next: Sha256 | undefined }> {
+  const found: Sha256[] = [];
+  let prefix = after === undefined ? 0 : Number.parseInt(after.slice(0, 2), 16);
+  for (let first = true; prefix < PREFIXES && found.length < PAGE_ITEMS; first = false) {
+    const count = first && after !== undefined ? 1 : PARALLEL_PREFIXES;
+    const prefixes = Array.from({ length: Math.min(count, PREFIXES - prefix) }, (_, index) => prefix + index);
+    const pages = await Promise.all(
+      prefixes.map((one) =>
+        ctx.table.query(partitions.packages(one.toString(16).padStart(2, "0")), {
+          limit: PAGE_ITEMS,
+          ...(first && after !== undefined ? { after } : {}),
+        }),
+      ),
+    );
+    found.push(...pages.flatMap(({ items }) => items.map(({ sk }) => hex.parse(sk))));
+    // A prefix of more than a page ends the page where it stopped.
+    const cut = pages.findIndex(({ next }) => next !== undefined);
+    if (cut >= 0) {
+      const end = hex.parse(pages[cut]?.next);
+      const packages = found.filter((sha256) => sha256 <= end).slice(0, PAGE_ITEMS);
+      return { packages, next: packages.at(-1) };
+    }
+    prefix += prefixes.length;
+  }
+  const packages = found.slice(0, PAGE_ITEMS);
+  const more = found.length > PAGE_ITEMS || prefix < PREFIXES;
+  return { packages, next: more ? packages.at(-1) : undefined };
 }
 
 export function packageOf(item: Record<string, unknown>): Package {

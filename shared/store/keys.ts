@@ -58,5 +58,7 @@ export const partitions = {
   accepts: (firstSegment: string) => `accepts#${firstSegment}`,
   commits: (repoId: string) => `commits#${repoId}`,
   signingKeys: (repoId: string) => `keys#${repoId}`,
+  /** By the first two digits of the hash. */
+  packages: (prefix: string) => `packages#${prefix}`,
   level: (segments: readonly string[]) => `level#${segments.join("/")}`,
 } as const;

@@ -6,12 +6,10 @@ import { publishedOf } from "../../../shared/publication/publish.ts";
 import {
   changeRepo,
   createRepo,
-  findRepo,
   findReposNamed,
   listRepos,
   nameTaken,
   REPO_NAME,
-  REPO_TYPES,
   type Repo,
   type RepoRef,
   RepoSettings,
@@ -20,13 +18,14 @@ import {
 import { waitFor } from "../../../shared/wait.ts";
 import type { App } from "../app.ts";
 import { json, problem } from "../schemas.ts";
+import { repoHistory } from "./history.ts";
+import { ByName, oneNamed, repoUri, TYPES, Type, typedUri } from "./named.ts";
+import { packages } from "./package.ts";
+import { repoPackages } from "./packages.ts";
 
-const TYPES = `acceptable types are ${REPO_TYPES.join(", ")}`;
-const Type = z.enum(REPO_TYPES, { error: `unknown type: ${TYPES}` });
 const Name = z.string().regex(REPO_NAME, `must match ${REPO_NAME.source}`);
 const NewRepo = RepoSettings.extend({ name: Name, type: Type });
 const ChangedRepo = RepoSettings.extend({ name: Name.optional(), type: Type.optional() });
-const ByName = { params: z.object({ name: z.string() }), query: z.object({ type: Type.optional() }) };
 const RepoView = z
   .object({
     name: z.string(),
@@ -59,13 +58,16 @@ const FIRST_PUBLICATION_MS = 15_000;
 
 /** Repos of ours: made, listed, told, changed. */
 export function repositories(app: App): void {
+  packages(app);
+  repoPackages(app);
+  repoHistory(app);
   app.openapi(
     createRoute({
       method: "get",
       path: "/repo",
       tags: ["repositories"],
       summary: "List the repos",
-      request: { query: z.object({ after: z.string().max(200).optional() }) },
+      request: { query: z.object({ after: z.string().min(1).max(200).optional() }) },
       responses: { 200: json(z.record(z.string(), z.string()), "name to address") },
     }),
     async (c) => {
@@ -76,7 +78,7 @@ export function repositories(app: App): void {
       }
       const listing: Record<string, string> = {};
       for (const ref of repos) {
-        const taken = ref.name in listing;
+        const taken = Object.hasOwn(listing, ref.name);
         listing[taken ? `${ref.type}/${ref.name}` : ref.name] = taken ? typedUri(ctx, ref) : repoUri(ctx, ref);
       }
       return c.json(listing, 200);
@@ -162,21 +164,6 @@ async function makeRepo(ctx: Context, ref: RepoRef, settings: RepoSettings, by: 
   const repo = await createRepo(ctx, ref, settings, by);
   await waitFor(async () => (await publishedOf(ctx, repo)) !== undefined, FIRST_PUBLICATION_MS);
   return others.length === 0 ? repoUri(ctx, ref) : typedUri(ctx, ref);
-}
-
-/** The one of that name; where several types have one, the oldest unless the type is told. */
-async function oneNamed(ctx: Context, name: string, type: RepoRef["type"] | undefined): Promise<Repo> {
-  const found = type === undefined ? (await findReposNamed(ctx, name))[0] : await findRepo(ctx, { type, name });
-  if (!found) throw new AppError("not_found", `no repo ${JSON.stringify(name.slice(0, 100))}`);
-  return found;
-}
-
-function repoUri(ctx: Context, { name }: RepoRef): string {
-  return `${ctx.publicUrl}/repo/${name}`;
-}
-
-function typedUri(ctx: Context, ref: RepoRef): string {
-  return `${repoUri(ctx, ref)}?type=${ref.type}`;
 }
 
 async function repoView(ctx: Context, repo: Repo): Promise<z.infer<typeof RepoView>> {

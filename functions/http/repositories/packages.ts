@@ -1,0 +1,133 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { headOf } from "../../../shared/commit.ts";
+import type { Context } from "../../../shared/context.ts";
+import { AppError } from "../../../shared/error.ts";
+import { patchPackages, setPackages, takeOver } from "../../../shared/repo/change.ts";
+import { findReposNamed, type Repo } from "../../../shared/repo/repo.ts";
+import { PAGE_ITEMS } from "../../../shared/store/dynamo.ts";
+import type { App } from "../app.ts";
+import { json, problem, Sha256Field } from "../schemas.ts";
+import { ByName, commitTag, oneNamed, onlyOn, repoUri, Type } from "./named.ts";
+import { mapBlob, mapPage, PackageMap, WantedMap, wantedOf } from "./package-map.ts";
+
+const Sync = z.strictObject({ sync: z.strictObject({ name: z.string(), type: z.literal("repo") }) });
+const Patch = z.strictObject({
+  add: WantedMap.optional(),
+  remove: z.array(Sha256Field).max(10_000).optional(),
+});
+const Done = z.object({ commit: z.int(), packages: z.int() });
+const Query = z.object({
+  type: Type.optional(),
+  page: z.coerce.number().int().min(1).optional(),
+  name: z.string().max(200).optional(),
+  arch: z.string().max(100).optional(),
+});
+const Forced = z.object({ type: Type.optional(), force: z.enum(["true", "false"]).optional() });
+
+const refusals = {
+  400: problem("the body is wrong"),
+  401: problem("no token"),
+  404: problem("no such repo"),
+  409: problem("the repo holds other bytes under a name, or the types differ"),
+  412: problem("the repo is at another commit than If-Match says"),
+  422: problem("unknown packages, or entries that contradict theirs"),
+};
+
+/** The set of packages of a repo: read, replaced, changed, taken over. */
+export function repoPackages(app: App): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/repo/{name}/packages",
+      tags: ["repositories"],
+      summary: "The packages of a repo, by hash",
+      request: { params: ByName.params, query: Query },
+      responses: {
+        200: json(PackageMap, "the map, or a page of it"),
+        303: { description: "to the whole map as a blob" },
+        404: problem("no such repo"),
+      },
+    }),
+    async (c) => {
+      const { ctx } = c.var;
+      const { type, page, name, arch } = c.req.valid("query");
+      const repo = await oneNamed(ctx, c.req.valid("param").name, type);
+      const head = await headOf(ctx, repo);
+      c.header("ETag", commitTag(head));
+      if (page === undefined && name === undefined && arch === undefined && head.count > PAGE_ITEMS) {
+        const sha256 = await mapBlob(ctx, repo, head);
+        return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/packages.json`, 303);
+      }
+      const { map, more } = await mapPage(ctx, repo, head, page ?? 1, { name, arch });
+      if (more) {
+        const next = new URLSearchParams({
+          type: repo.type,
+          page: String((page ?? 1) + 1),
+          ...(name === undefined ? {} : { name }),
+          ...(arch === undefined ? {} : { arch }),
+        });
+        c.header("Link", `<${repoUri(ctx, repo)}/packages?${next}>; rel="next"`);
+      }
+      return c.json(map, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: "put",
+      path: "/repo/{name}/packages",
+      tags: ["repositories"],
+      summary: "Set the packages of a repo, or take over another's",
+      request: {
+        params: ByName.params,
+        query: Forced,
+        body: { ...json(z.union([Sync, WantedMap]), "a map by hash, or what to sync with"), required: true },
+      },
+      responses: { 200: json(Done, "done, in one commit"), ...refusals },
+    }),
+    async (c) => {
+      const { ctx, caller } = c.var;
+      const { type, force } = c.req.valid("query");
+      const repo = await oneNamed(ctx, c.req.valid("param").name, type);
+      const terms = { by: caller?.user ?? "", onlyOn: onlyOn(c), force: force === "true" };
+      const body = c.req.valid("json");
+      const sync = Sync.safeParse(body);
+      const commit = sync.success
+        ? await takeOver(ctx, repo, await sourceOf(ctx, repo, sync.data.sync.name), terms)
+        : await setPackages(ctx, repo, wantedOf(WantedMap.parse(body)), terms);
+      c.header("ETag", commitTag(commit));
+      return c.json({ commit: commit.number, packages: commit.count }, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: "patch",
+      path: "/repo/{name}/packages",
+      tags: ["repositories"],
+      summary: "Add packages to a repo and remove others",
+      request: { params: ByName.params, query: Forced, body: { ...json(Patch, "what changes"), required: true } },
+      responses: { 200: json(Done, "done, in one commit"), ...refusals },
+    }),
+    async (c) => {
+      const { ctx, caller } = c.var;
+      const { type, force } = c.req.valid("query");
+      const repo = await oneNamed(ctx, c.req.valid("param").name, type);
+      const { add = {}, remove = [] } = c.req.valid("json");
+      const terms = { by: caller?.user ?? "", onlyOn: onlyOn(c), force: force === "true" };
+      const commit = await patchPackages(ctx, repo, { add: wantedOf(add), remove }, terms);
+      c.header("ETag", commitTag(commit));
+      return c.json({ commit: commit.number, packages: commit.count }, 200);
+    },
+  );
+}
+
+/** The repo to take over: of one type with its follower, since a tree is laid out by type. */
+async function sourceOf(ctx: Context, repo: Repo, name: string): Promise<Repo> {
+  const named = await findReposNamed(ctx, name);
+  const source = named.find(({ type }) => type === repo.type);
+  if (source) return source;
+  const [other] = named;
+  if (!other) throw new AppError("not_found", `no repo ${JSON.stringify(name.slice(0, 100))} to sync with`);
+  throw new AppError("conflict", `${other.name} is of type ${other.type}, ${repo.name} of type ${repo.type}`);
+}
