@@ -10,13 +10,18 @@ export function requestOf(event: APIGatewayProxyEventV2): Request {
     if (value !== undefined) headers.set(name, value);
   }
   const { method } = event.requestContext.http;
-  const path = event.rawPath.split("/").map(encodeURIComponent).join("/");
+  const path = event.rawPath.split("/").map(encoded).join("/");
   const query = event.rawQueryString === "" ? "" : `?${event.rawQueryString}`;
   const url = `https://packhouse.invalid${path}${query}`;
   if (event.body === undefined || method === "GET" || method === "HEAD") return new Request(url, { method, headers });
   headers.set("content-type", "application/json");
   const body = Buffer.from(event.body, event.isBase64Encoded ? "base64" : "utf8");
   return new Request(url, { method, headers, body });
+}
+
+/** A URL would take dots for a way up the path, encoded or not: encoded twice they arrive as a name, which is refused. */
+function encoded(segment: string): string {
+  return /^\.\.?$/.test(segment) ? segment.replaceAll(".", "%252E") : encodeURIComponent(segment);
 }
 
 export async function resultOf(response: Response): Promise<APIGatewayProxyStructuredResultV2> {

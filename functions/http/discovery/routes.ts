@@ -70,7 +70,7 @@ export function discovery(app: App): void {
         path,
         tags: ["discovery"],
         summary: `List each ${LEVELS[depth]}`,
-        request: { params: paramsOf(depth), query: z.object({ after: z.string().max(200).optional() }) },
+        request: { params: paramsOf(depth), query: z.object({ after: z.string().min(1).max(200).optional() }) },
         responses: { 200: json(Listing, "every key is the next segment of the URL"), 404: json(Refusal, "unknown") },
       }),
       (c) => list(c, segmentsOf(c, depth), c.req.valid("query").after),
