@@ -16,7 +16,7 @@ export type JobView = {
   readonly repos: Readonly<Record<string, { readonly commit: number; readonly published_commit: number | null }>>;
 };
 
-/** What is true of a job now; `done` and `failed` are for good. */
+/** What is true of a job now; `done`, `failed` and `superseded` are for good. */
 export async function viewJob(ctx: Context, id: string): Promise<JobView> {
   const named = readUploadJobId(id);
   const path = named && trySplitPath(named.path);
@@ -27,7 +27,10 @@ export async function viewJob(ctx: Context, id: string): Promise<JobView> {
   const waiting = { id, binary: path.join("/"), notes: [], repos: {} };
   if (binary?.awaited?.id === named.uploadId) return { ...waiting, state: "awaiting" };
   if (binary?.stored?.job === id) return { ...waiting, state: "working" };
-  throw unknownJob(id);
+  if (!binary) throw unknownJob(id);
+  // It may have ended between the two reads; else a later upload took its place.
+  const ended = await findUploadJob(ctx, id);
+  return ended ? viewOf(ctx, id, ended) : { ...waiting, state: "superseded" };
 }
 
 async function viewOf(ctx: Context, id: string, job: UploadJob): Promise<JobView> {
@@ -37,7 +40,10 @@ async function viewOf(ctx: Context, id: string, job: UploadJob): Promise<JobView
     const published = await publishedOf(ctx, { id: repoId, type, name });
     pending ||= (published?.commit ?? -1) < commit;
     // Names are one namespace a type: only the second of a name needs its type told.
-    repos[name in repos ? `${type}/${name}` : name] = { commit, published_commit: published?.commit ?? null };
+    repos[Object.hasOwn(repos, name) ? `${type}/${name}` : name] = {
+      commit,
+      published_commit: published?.commit ?? null,
+    };
   }
   const state = job.state === "done" && pending ? "publishing" : job.state;
   return {
