@@ -3,8 +3,9 @@ import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { findPackage, parsedOf } from "../package.ts";
 import { type AcceptRule, placesFor } from "../repo/accepts.ts";
+import { announce } from "../repo/announce.ts";
 import { canHold, entriesFor } from "../repo/entries.ts";
-import { findRepo, publicationReason, type Repo, type RepoRef } from "../repo/repo.ts";
+import { findRepo, type Repo, type RepoRef } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
 import type { Entry } from "../tree/entry.ts";
 import { type Child, childrenOf } from "./node.ts";
@@ -87,5 +88,5 @@ async function commit(ctx: Context, repo: Repo, entries: readonly Entry[]): Prom
     { put: entries.map((entry) => ({ entry, replace: false })), remove: [] },
     { by: repo.createdBy, message: `take in what the patterns match (${entries.length})` },
   );
-  await ctx.queues.publish(repo, publicationReason(repo, made));
+  await announce(ctx, repo, made);
 }

@@ -5,8 +5,9 @@ import { AppError } from "../error.ts";
 import { putUploadJob, type UploadJob } from "../job/upload-job.ts";
 import { findPackage, type Package, type Parsed, parsedOf } from "../package.ts";
 import { type BinaryPath, placesFor } from "../repo/accepts.ts";
+import { announce } from "../repo/announce.ts";
 import { canHold, entriesFor } from "../repo/entries.ts";
-import { findRepo, publicationReason, REPO_TYPES, type Repo, type RepoRef } from "../repo/repo.ts";
+import { findRepo, REPO_TYPES, type Repo, type RepoRef } from "../repo/repo.ts";
 import { everyItem } from "../store/dynamo.ts";
 import { partitions } from "../store/keys.ts";
 import type { Entry } from "../tree/entry.ts";
@@ -94,7 +95,7 @@ async function takeInto(ctx: Context, repo: Repo, works: readonly Work[]): Promi
       message: `add ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`,
     },
   );
-  await ctx.queues.publish(repo, publicationReason(repo, commit));
+  await announce(ctx, repo, commit);
   const losers = new Set(refused.map(({ entry }) => takers.get(entry)));
   for (const work of new Set(takers.values())) {
     if (losers.has(work)) {

@@ -73,6 +73,8 @@ export type Objects = {
     metadata: Record<string, string>,
   ): Promise<boolean>;
 
+  deletePointer(key: PointerKey): Promise<void>;
+
   /** Throws where the store does not answer. */
   check(): Promise<void>;
 };
@@ -250,6 +252,10 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
         ),
       );
       return written !== undefined;
+    },
+
+    async deletePointer(key) {
+      await client.send(new DeleteObjectCommand(at(key)));
     },
 
     async check() {

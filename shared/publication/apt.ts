@@ -9,7 +9,6 @@ import { type Build, type BuildInput, fileFrom, type PublishedFile } from "./bui
 import { joinIndex } from "./join.ts";
 import type { IndexRecord } from "./manifest.ts";
 
-
 /** What apt reads: key files and the ready-made source entry, then of each suite Release, Release.gpg, InRelease. */
 export async function buildAptPublication(store: BlobStore, input: BuildInput): Promise<Build> {
   const { repo, keyring, url } = input;
@@ -100,6 +99,7 @@ async function buildSuite(store: BlobStore, input: BuildInput, suite: Suite): Pr
       architectures: suite.architectures,
       components: suite.components,
       ...(repo.description === "" ? {} : { description: repo.description }),
+      ...(repo.notAutomatic ? { notAutomatic: true } : {}),
       acquireByHash: true,
       files: listed,
     });

@@ -11,6 +11,7 @@ import { keys } from "../store/keys.ts";
 import { readTree } from "../tree/root.ts";
 import { buildAptPublication } from "./apt.ts";
 import type { Build, BuildInput } from "./build.ts";
+import { unpublish } from "./bury.ts";
 import { buildDirPublication } from "./dir.ts";
 import { type Manifest, publicationOf, readManifest, recordPublication } from "./manifest.ts";
 import { buildYumPublication } from "./yum.ts";
@@ -62,6 +63,8 @@ async function publishOnce(ctx: Context, ref: RepoRef, suspects: Set<string>): P
   if (!repo) return true;
   const published = await publishedOf(ctx, repo);
   if (published) await rest(ctx, published);
+  // A repo of this name that was before may have left what clients would read still.
+  else await unpublish(ctx, repo, repo.id);
   const before = published && (await readManifest(ctx, published.manifest));
   const held = await pointerStates(ctx, repo, [...(before?.files.map(({ path }) => path) ?? []), ...suspects]);
   const isHeld = ({ path, sha256 }: ManifestFile) => held.get(path)?.metadata.sha256 === sha256;

@@ -6,9 +6,12 @@ import type { RepoType } from "../store/keys.ts";
 export type IngestMessage =
   | { readonly kind: "settle"; readonly path: string }
   | { readonly kind: "look"; readonly path: string };
-export type WorkerMessage =
-  | { readonly kind: "backfill"; readonly type: RepoType; readonly name: string }
-  | { readonly kind: "repair"; readonly type: RepoType; readonly name: string };
+/** `repair`: what follows from a repo's item; `follow`: take over what it follows; `bury`: what is left of a deleted one. */
+export type WorkerMessage = {
+  readonly kind: "backfill" | "repair" | "follow" | "bury";
+  readonly type: RepoType;
+  readonly name: string;
+};
 export type PublishMessage = { readonly type: RepoType; readonly name: string };
 
 export type Queues = {

@@ -4,7 +4,8 @@ import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import type { Delta } from "../tree/edit.ts";
 import type { Entry } from "../tree/entry.ts";
-import { publicationReason, type Repo } from "./repo.ts";
+import { announce } from "./announce.ts";
+import { findRepo, type Repo, type RepoRef } from "./repo.ts";
 import { resolveWanted, rowsByHash, rowsOf, type WantedPackage } from "./wanted.ts";
 
 export type ChangeTerms = Omit<CommitTerms, "message"> & {
@@ -69,7 +70,7 @@ async function changed(
   };
   const { commit, refused } = await commitDelta(ctx, repo, whole, { by, message, onlyOn, wholly: true });
   if (refused.length > 0) throw new Error("a change that must land wholly was committed in part");
-  await ctx.queues.publish(repo, publicationReason(repo, commit));
+  await announce(ctx, repo, commit);
   return commit;
 }
 
@@ -93,7 +94,7 @@ export async function rollBack(ctx: Context, repo: Repo, number: number, by: str
   const earlier = await commitAt(ctx, repo.id, number);
   if (!earlier) throw new AppError("not_found", `repo ${repo.name} has no commit ${number}`);
   const commit = await commitTree(ctx, repo, earlier, { by, message: `roll back to commit ${number}` });
-  await ctx.queues.publish(repo, publicationReason(repo, commit));
+  await announce(ctx, repo, commit);
   return commit;
 }
 
@@ -110,6 +111,14 @@ export async function takeOver(
     onlyOn,
     message: `take over ${source.name}@${theirs.number}`,
   });
-  await ctx.queues.publish(repo, publicationReason(repo, commit));
+  await announce(ctx, repo, commit);
   return commit;
+}
+
+/** Takes over the head of what a repo follows. The follower's own changes end with that, as in any mirror. */
+export async function follow(ctx: Context, ref: RepoRef): Promise<void> {
+  const repo = await findRepo(ctx, ref);
+  if (!repo?.follow) return;
+  const source = await findRepo(ctx, { type: repo.type, name: repo.follow });
+  if (source) await takeOver(ctx, repo, source, { by: "follow" });
 }

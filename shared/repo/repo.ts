@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import { type Commit, commitSameTree, headOf } from "../commit.ts";
+import { type Chain, type Commit, commitSameTree, headOf } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import type { Item } from "../store/dynamo.ts";
@@ -26,6 +26,12 @@ export const RepoSettings = z.strictObject({
   origin: line.optional(),
   label: line.optional(),
   description: line.optional(),
+  /** The repo of the same type whose head is taken over after each of its commits; null ends it. */
+  follow: z.string().regex(REPO_NAME).nullable().optional(),
+  /** Commits that are kept. */
+  keep: z.int().min(1).max(100_000).optional(),
+  /** apt takes packages of it only where it is told to. */
+  not_automatic: z.boolean().optional(),
   /** Where the bytes come from, in other repositories' words: accepted and ignored. */
   path: z.string().max(2048).optional(),
 });
@@ -43,6 +49,9 @@ const RepoItem = z.object({
   label: z.string(),
   description: z.string(),
   accepts: z.array(z.object({ path: z.string(), suite: z.string().optional(), component: z.string().optional() })),
+  follow: z.string().nullable(),
+  keep: z.number().int(),
+  notAutomatic: z.boolean(),
   createdAt: z.string(),
   createdBy: z.string(),
   updatedAt: z.string(),
@@ -57,6 +66,7 @@ export type Repo = z.infer<typeof RepoItem>;
 export type RepoRef = { readonly type: RepoType; readonly name: string };
 
 const REMINDER_SECONDS = 30;
+const DEFAULT_KEEP = 100;
 const DEFAULT_ARCHITECTURES = ["amd64", "arm64"];
 
 /**
@@ -78,6 +88,9 @@ export async function createRepo(ctx: Context, ref: RepoRef, settings: RepoSetti
     label: settings.label ?? ref.name,
     description: settings.description ?? "",
     accepts: settings.accepts ?? [],
+    follow: settings.follow ?? null,
+    keep: settings.keep ?? DEFAULT_KEEP,
+    notAutomatic: settings.not_automatic ?? false,
     createdAt: at,
     createdBy: by,
     updatedAt: at,
@@ -100,7 +113,15 @@ export function nameTaken({ type, name }: RepoRef): AppError {
 export async function completeRepo(ctx: Context, repo: Repo): Promise<void> {
   await ctx.table.put({ ...keys.repoListing(repo.type, repo.name), createdAt: repo.createdAt });
   for (const first of firstSegmentsOf(repo.accepts)) {
-    await ctx.table.put({ ...keys.accepts(first, repo.type, repo.name), version: repo.version });
+    await ctx.table.put({ ...keys.accepts(first, repo.type, repo.name), repoId: repo.id, version: repo.version });
+  }
+  if (repo.follow !== null) {
+    await ctx.table.put({
+      ...keys.follower(repo.type, repo.follow, repo.name),
+      repoId: repo.id,
+      version: repo.version,
+    });
+    await ctx.queues.worker({ kind: "follow", type: repo.type, name: repo.name });
   }
   const head = await headOf(ctx, repo);
   await ctx.queues.publish(repo, publicationReason(repo, head));
@@ -110,7 +131,7 @@ export async function completeRepo(ctx: Context, repo: Repo): Promise<void> {
 }
 
 /** What makes a publication worth making: a FIFO queue drops a second message with the same one for five minutes. */
-export function publicationReason(repo: Pick<Repo, "id">, commit: Pick<Commit, "number">): string {
+export function publicationReason(repo: Pick<Chain, "id">, commit: Pick<Commit, "number">): string {
   return `${repo.id} ${commit.number}`;
 }
 
@@ -132,6 +153,9 @@ export async function changeRepo(ctx: Context, before: Repo, settings: RepoSetti
     label: settings.label ?? before.label,
     description: settings.description ?? before.description,
     accepts: settings.accepts ?? before.accepts,
+    follow: settings.follow === undefined ? before.follow : settings.follow,
+    keep: settings.keep ?? before.keep,
+    notAutomatic: settings.not_automatic ?? before.notAutomatic,
   };
   if (JSON.stringify(after) === JSON.stringify(before)) return before;
   const changed: Repo = { ...after, version: before.version + 1, updatedAt: ctx.now().toISOString() };
@@ -146,6 +170,11 @@ export async function changeRepo(ctx: Context, before: Repo, settings: RepoSetti
   if (publishedSettings(changed) !== publishedSettings(before))
     await commitSameTree(ctx, changed, "change the settings");
   await completeRepo(ctx, changed);
+  if (before.follow !== null && before.follow !== changed.follow) {
+    await ctx.table.delete(keys.follower(before.type, before.follow, before.name), {
+      less: { attribute: "version", than: changed.version },
+    });
+  }
   // Only what no later change has put there again: a hint too many costs a read, one too few loses a package.
   const kept = new Set(firstSegmentsOf(changed.accepts));
   for (const first of firstSegmentsOf(before.accepts)) {
@@ -159,8 +188,8 @@ export async function changeRepo(ctx: Context, before: Repo, settings: RepoSetti
 
 /** The settings that a client sees in a publication. */
 function publishedSettings(repo: Repo): string {
-  const { suite, component, components, architectures, origin, label, description } = repo;
-  return JSON.stringify([suite, component, components, architectures, origin, label, description]);
+  const { suite, component, components, architectures, origin, label, description, notAutomatic } = repo;
+  return JSON.stringify([suite, component, components, architectures, origin, label, description, notAutomatic]);
 }
 
 export async function findRepo(ctx: Context, ref: RepoRef): Promise<Repo | undefined> {

@@ -7,6 +7,7 @@
  * | its publication state                      | `repo#TYPE#NAME`            | `published`           | get            |
  * | the repos by name                          | `repos`                     | `NAME#TYPE`           | query, pages   |
  * | repos whose patterns may take a package    | `accepts#FIRST SEGMENT`     | `TYPE#NAME`           | query, pages   |
+ * | who follows a repo                         | `followers#TYPE#NAME`       | the follower's name   | query, pages   |
  * | the head and history of a repo             | `commits#REPO ID`           | number, 12 digits     | query, newest first |
  * | what was published of a commit             | `publications#REPO ID`      | number, 12 digits     | get            |
  * | the signing keys of a repo                 | `keys#REPO ID`              | time made             | query          |
@@ -36,6 +37,10 @@ export const keys = {
     pk: `accepts#${firstSegment}`,
     sk: `${type}#${name}`,
   }),
+  follower: (type: RepoType, source: string, follower: string): ItemKey => ({
+    pk: `followers#${type}#${source}`,
+    sk: follower,
+  }),
   commit: (repoId: string, number: number): ItemKey => ({ pk: `commits#${repoId}`, sk: paddedNumber(number) }),
   publication: (repoId: string, commit: number): ItemKey => ({
     pk: `publications#${repoId}`,
@@ -56,6 +61,7 @@ export const keys = {
 export const partitions = {
   repos: "repos",
   accepts: (firstSegment: string) => `accepts#${firstSegment}`,
+  followers: (type: RepoType, source: string) => `followers#${type}#${source}`,
   commits: (repoId: string) => `commits#${repoId}`,
   signingKeys: (repoId: string) => `keys#${repoId}`,
   /** By the first two digits of the hash. */

@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
+import { deleteRepo } from "../../../shared/publication/bury.ts";
 import { publishedOf } from "../../../shared/publication/publish.ts";
 import {
   changeRepo,
@@ -43,6 +44,9 @@ const RepoView = z
     origin: z.string(),
     label: z.string(),
     description: z.string(),
+    follow: z.string().nullable(),
+    keep: z.int(),
+    not_automatic: z.boolean(),
     url: z.string(),
     commit: z.int(),
     published_commit: z.int().nullable(),
@@ -59,6 +63,7 @@ const FIRST_PUBLICATION_MS = 15_000;
 /** Repos of ours: made, listed, told, changed. */
 export function repositories(app: App): void {
   packages(app);
+  deleteRoute(app);
   repoPackages(app);
   repoHistory(app);
   app.openapi(
@@ -154,6 +159,24 @@ export function repositories(app: App): void {
   );
 }
 
+function deleteRoute(app: App): void {
+  app.openapi(
+    createRoute({
+      method: "delete",
+      path: "/repo/{name}",
+      tags: ["repositories"],
+      summary: "Remove a repo; never a package",
+      request: ByName,
+      responses: { 200: json(z.object({}), "removed"), 401: problem("no token"), 404: problem("unknown") },
+    }),
+    async (c) => {
+      const repo = await oneNamed(c.var.ctx, c.req.valid("param").name, c.req.valid("query").type);
+      await deleteRepo(c.var.ctx, repo);
+      return c.json({}, 200);
+    },
+  );
+}
+
 async function makeRepo(ctx: Context, ref: RepoRef, settings: RepoSettings, by: string): Promise<string> {
   const others = await findReposNamed(ctx, ref.name);
   if (others.some(({ type }) => type === ref.type)) {
@@ -179,6 +202,9 @@ async function repoView(ctx: Context, repo: Repo): Promise<z.infer<typeof RepoVi
     origin: repo.origin,
     label: repo.label,
     description: repo.description,
+    follow: repo.follow,
+    keep: repo.keep,
+    not_automatic: repo.notAutomatic,
     url: `${ctx.publicUrl}/${repo.type}/${repo.name}`,
     commit: head.number,
     published_commit: published?.commit ?? null,
