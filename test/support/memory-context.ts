@@ -107,11 +107,12 @@ function objectsOver(blobs: MemoryBlobs, pointers: Map<string, Pointer>): Object
       pointers.set(pathOf(key), { bytes: Buffer.from(bytes), etag: `"${versions}"`, metadata });
       return true;
     },
+    deletePointer: async (key) => void pointers.delete(pathOf(key)),
     check: async () => {},
   };
 }
 
-const WRITES = new Set(["put", "update", "delete", "putBlob", "putPointer"]);
+const WRITES = new Set(["put", "update", "delete", "putBlob", "putPointer", "deletePointer"]);
 
 // biome-ignore lint/suspicious/noExplicitAny: methods of any shape are passed on as they are
 type Methods = Record<string, any>;
