@@ -73,6 +73,7 @@ export function memoryContext(state: State = newState()): MemoryContext {
       check: async () => {},
     } satisfies Queues,
     sealer: SEALER,
+    fetcher: { get: notHere, sleep: notHere, close: () => {} },
     publicUrl: "http://packhouse.test",
     now: () => new Date(clock.ms),
     restarted: () => memoryContext(copyOf(state)),
@@ -82,20 +83,21 @@ export function memoryContext(state: State = newState()): MemoryContext {
 
 let versions = 0;
 
+async function notHere(): Promise<never> {
+  throw new Error("not in memory");
+}
+
 function objectsOver(blobs: MemoryBlobs, pointers: Map<string, Pointer>): Objects {
-  const unused = async () => {
-    throw new Error("not in memory");
-  };
   return {
     putBlob: blobs.putBlob,
     getBlob: blobs.getBlob,
-    blobSource: unused,
+    blobSource: notHere,
     blobSize: async (sha256) => blobs.held.get(sha256)?.length,
-    presignUpload: unused,
-    headIncoming: unused,
-    hashIncoming: unused,
-    takeIn: unused,
-    deleteIncoming: unused,
+    presignUpload: notHere,
+    headIncoming: notHere,
+    hashIncoming: notHere,
+    takeIn: notHere,
+    deleteIncoming: notHere,
     headPointer: async (key) => {
       const found = pointers.get(pathOf(key));
       return { etag: found?.etag, metadata: { ...found?.metadata } };
@@ -107,6 +109,7 @@ function objectsOver(blobs: MemoryBlobs, pointers: Map<string, Pointer>): Object
       pointers.set(pathOf(key), { bytes: Buffer.from(bytes), etag: `"${versions}"`, metadata });
       return true;
     },
+    putBlobStream: notHere,
     deletePointer: async (key) => void pointers.delete(pathOf(key)),
     check: async () => {},
   };

@@ -54,7 +54,8 @@ export async function raw(
 ): Promise<Answer> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
-    const request = send({ hostname, port, method, path, headers }, (response) => {
+    const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
+    const request = send({ hostname, port, method, path, headers: { ...length, ...headers } }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("end", () => {
@@ -63,7 +64,7 @@ export async function raw(
         resolve({
           status: response.statusCode ?? 0,
           headers: new Headers(response.headers as Record<string, string>),
-          body: isJson ? JSON.parse(text) : text,
+          body: isJson && text !== "" ? JSON.parse(text) : text,
         });
       });
     });
