@@ -5,6 +5,7 @@ import { AppError, FormatError } from "../error.ts";
 import { AR_MAGIC, type ArMember, readMember, Window } from "./ar.ts";
 import { ControlFields, fieldOf, parseParagraph } from "./control.ts";
 import { checkArchitecture, checkPackageName, checkVersion } from "./names.ts";
+import { checkRelations } from "./relations.ts";
 import { tarEntries } from "./tar.ts";
 
 /** What the head of a binary package tells. */
@@ -125,6 +126,7 @@ async function readControl(
       check(value);
       return value;
     };
+    checkRelations(control);
     return {
       name: required("Package", checkPackageName),
       version: required("Version", checkVersion),
