@@ -5,6 +5,8 @@ import type { BinaryPath } from "../repo/accepts.ts";
 export const LEVELS = ["package", "distribution", "release", "architecture", "binary"] as const;
 
 const NAME = /^[A-Za-z0-9._+~:@\-^=]{1,200}$/;
+/** In a file's name `apt-get download` writes the colon of a version so. */
+const WRITTEN_COLON = /%3a/gi;
 const RULE = "a name has 1 to 200 of the ASCII letters, digits and . _ + ~ : @ - ^ =, and is not . or ..";
 const RESERVED_ENDINGS = [".use", ".checksums", ".checksums.sig"];
 
@@ -12,7 +14,8 @@ const RESERVED_ENDINGS = [".use", ".checksums", ".checksums.sig"];
 export function checkName(name: string, depth: number): string {
   const level = LEVELS[depth];
   if (level === undefined) throw new AppError("not_found", "the tree of packages is five levels deep");
-  if (!NAME.test(name) || name === "." || name === "..") {
+  const plain = level === "binary" ? name.replace(WRITTEN_COLON, "___") : name;
+  if (!NAME.test(plain) || name === "." || name === "..") {
     throw new AppError("invalid", `${quoted(name)} cannot name a ${level}: ${RULE}`);
   }
   if (level === "distribution" && name === "distributions") {

@@ -20,7 +20,7 @@ export type BinaryPath = {
 
 const RELEASE = "{release}";
 const LEVELS = 4;
-const PATTERN_SEGMENT = /^(?:\*|\*\*|[A-Za-z0-9._+~:@\-^=]{1,200})$/;
+const PATTERN_SEGMENT = /^(?:\*|\*\*|(?:[A-Za-z0-9._+~:@\-^=]|%3[aA]){1,200})$/;
 export const DIST_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:\/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,3}$/;
 export const COMPONENT_NAME = DIST_NAME;
 
