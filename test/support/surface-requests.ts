@@ -74,7 +74,7 @@ export async function raw(
 }
 
 /** What a client sees in an apt repo: each stanza's Package, Version and Filename. */
-export async function aptPackages(packhouse: TestPackhouse, repo: string, place = "dists/stable/main/binary-amd64") {
+export async function aptPackages(packhouse: { url: string }, repo: string, place = "dists/stable/main/binary-amd64") {
   const answer = await fetch(`${packhouse.url}/apt/${repo}/${place}/Packages.gz`);
   if (answer.status !== 200) throw new Error(`Packages.gz of ${repo}: ${answer.status}`);
   const text = gunzipSync(Buffer.from(await answer.arrayBuffer())).toString("utf8");
