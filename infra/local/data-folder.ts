@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { AppError } from "../../shared/error.ts";
 
@@ -25,7 +25,7 @@ export type DataFolder = {
 /** Opens `.packhouse/`, making what is missing. @throws AppError in one line that says what is wrong with it */
 export function openDataFolder(path: string): DataFolder {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolder(path);
     checkFormat(path);
     const rootTokenFile = join(path, "root.token");
     return {
@@ -43,6 +43,21 @@ export function openDataFolder(path: string): DataFolder {
   } catch (error) {
     throw clearError(path, error);
   }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    // Of a read-only file system Node says ENOENT when it makes a whole path; one folder alone tells the truth.
+    if (isSystemError(error) && error.code === "ENOENT") mkdirSync(firstMissing(path));
+    throw error;
+  }
+}
+
+function firstMissing(path: string): string {
+  const above = dirname(path);
+  return above === path || existsSync(above) ? path : firstMissing(above);
 }
 
 function newCredentials(): string {
