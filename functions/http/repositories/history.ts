@@ -8,7 +8,9 @@ import { json, problem } from "../schemas.ts";
 import { ByName, commitTag, oneNamed, repoUri, Type } from "./named.ts";
 
 const Number_ = z.coerce.number().int().min(0);
-const CommitView = z
+/** What is made from any input would count as optional in the document. */
+const RequiredNumber = Number_.openapi({ param: { required: true } });
+export const CommitView = z
   .object({
     number: z.int(),
     parent: z.int().nullable(),
@@ -71,7 +73,7 @@ export function repoHistory(app: App): void {
       path: "/repo/{name}/commits/{number}",
       tags: ["repositories"],
       summary: "A commit of a repo",
-      request: { params: ByName.params.extend({ number: Number_ }), query: ByName.query },
+      request: { params: ByName.params.extend({ number: RequiredNumber }), query: ByName.query },
       responses: { 200: json(CommitView, "the commit"), 404: problem("no such repo or commit") },
     }),
     async (c) => {
@@ -90,7 +92,10 @@ export function repoHistory(app: App): void {
       path: "/repo/{name}/diff",
       tags: ["repositories"],
       summary: "What differs between two commits",
-      request: { params: ByName.params, query: z.object({ type: Type.optional(), from: Number_, to: Number_ }) },
+      request: {
+        params: ByName.params,
+        query: z.object({ type: Type.optional(), from: RequiredNumber, to: RequiredNumber }),
+      },
       responses: { 200: json(DiffView, "by the format's order of versions"), 404: problem("no such repo or commit") },
     }),
     async (c) => {
@@ -141,7 +146,7 @@ export function repoHistory(app: App): void {
   );
 }
 
-function commitView({ number, parent, count, tree, at, by, message }: Commit): z.infer<typeof CommitView> {
+export function commitView({ number, parent, count, tree, at, by, message }: Commit): z.infer<typeof CommitView> {
   return { number, parent: parent ?? null, packages: count, tree, at, by, message };
 }
 

@@ -112,6 +112,13 @@ export function service(app: App): void {
     },
   );
 
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/openapi.json",
+    tags: ["service"],
+    summary: "This document",
+    responses: { 200: json(z.looseObject({ openapi: z.string() }), "OpenAPI 3.1") },
+  });
   app.doc31("/openapi.json", (c) => ({
     openapi: "3.1.0",
     info: {
