@@ -70,12 +70,22 @@ export async function expectPublished(ctx: MemoryContext, ref: RepoRef): Promise
   for (const { packed } of Object.values(manifest.indexes)) expect(ctx.blobs.held.has(packed.sha256)).toBe(true);
 }
 
-/** Watches that no pointer is ever overwritten by an older one. */
+/** Watches that no pointer is ever overwritten by an older one, neither by what we note of it nor by what clients read. */
 export function expectRisingDates(ctx: MemoryContext): void {
   const set = ctx.pointers.set.bind(ctx.pointers);
   ctx.pointers.set = (path, pointer) => {
-    const earlier = ctx.pointers.get(path)?.metadata.date;
-    if (earlier !== undefined) expect(Number(pointer.metadata.date)).toBeGreaterThan(Number(earlier));
+    const earlier = ctx.pointers.get(path);
+    if (earlier) {
+      expect(Number(pointer.metadata.date)).toBeGreaterThan(Number(earlier.metadata.date));
+      const [was, is] = [dateWithin(earlier.bytes), dateWithin(pointer.bytes)];
+      if (was !== undefined) expect(is).toBeGreaterThan(was);
+    }
     return set(path, pointer);
   };
+}
+
+/** The time that a Release file or repomd.xml tells of itself. */
+function dateWithin(bytes: Buffer): number | undefined {
+  const [, release, revision] = /^Date: (.+)$|<revision>(\d+)</m.exec(String(bytes)) ?? [];
+  return revision === undefined ? (release === undefined ? undefined : Date.parse(release) / 1000) : Number(revision);
 }
