@@ -10,6 +10,7 @@ import { SETTINGS } from "../shared/settings.ts";
 import { kmsSealer } from "../shared/signing/kms.ts";
 import type { Sealer } from "../shared/signing/sealer.ts";
 import { tableOf } from "../shared/store/dynamo.ts";
+import { createFetcher } from "../shared/upstream/fetch.ts";
 
 /** What tells one Packhouse from another, and where its clients lead. */
 export type Surroundings = {
@@ -23,6 +24,9 @@ export type Surroundings = {
   readonly presigner: S3Client;
   readonly sqs: SQSClient;
   readonly sealer: Sealer;
+  /** Whether upstreams may lie in the own network or on this machine. */
+  readonly allowPrivateUpstreams: boolean;
+  readonly connectionsPerHost?: number | undefined;
   readonly now?: () => Date;
 };
 
@@ -39,6 +43,13 @@ export function contextOf(given: Surroundings): Context {
     objects: objectsOf(given.s3, given.presigner, given.bucket),
     queues: queuesOf(given.sqs, given.queueUrls),
     sealer: given.sealer,
+    fetcher: createFetcher({
+      allowPrivate: given.allowPrivateUpstreams,
+      maxPerHost: given.connectionsPerHost,
+      connectTimeoutMs: 20_000,
+      idleTimeoutMs: 60_000,
+      userAgent: "Packhouse",
+    }),
     publicUrl: given.publicUrl.replace(/\/+$/, ""),
     now: given.now ?? (() => new Date()),
   };
@@ -73,6 +84,7 @@ function surroundings(): Surroundings {
     presigner: s3,
     sqs: new SQSClient(),
     sealer: kmsSealer(new KMSClient(), setting(SETTINGS.kmsKeyId)),
+    allowPrivateUpstreams: process.env[SETTINGS.allowPrivateUpstreams] === "1",
   };
 }
 

@@ -2,23 +2,32 @@ import type { SQSBatchResponse, SQSEvent } from "aws-lambda";
 import { z } from "zod";
 import { backfillRepo } from "../shared/binary/backfill.ts";
 import { buryRepo } from "../shared/publication/bury.ts";
-import { follow } from "../shared/repo/change.ts";
 import { REPO_TYPES, repairRepo } from "../shared/repo/repo.ts";
+import { follow } from "../shared/sync/follow.ts";
+import { copyBatch, syncUpstream } from "../shared/sync/run.ts";
 import { failuresOf } from "./batch.ts";
 import { context } from "./context.ts";
 
-const Message = z.object({
-  kind: z.enum(["backfill", "repair", "follow", "bury"]),
+const Named = z.object({
+  kind: z.enum(["backfill", "repair", "follow", "bury", "sync"]),
   type: z.enum(REPO_TYPES),
   name: z.string(),
 });
+const Message = z.union([Named, z.object({ kind: z.literal("copy"), job: z.string(), batch: z.number().int() })]);
 
-const WORK = { backfill: backfillRepo, repair: repairRepo, follow, bury: buryRepo } as const;
+const WORK = {
+  backfill: backfillRepo,
+  repair: repairRepo,
+  follow,
+  bury: buryRepo,
+  sync: syncUpstream,
+} as const;
 
 /** Work that no request waits for. */
 export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   return failuresOf(event, async (record) => {
-    const { kind, ...ref } = Message.parse(JSON.parse(record.body));
-    await WORK[kind](context(), ref);
+    const message = Message.parse(JSON.parse(record.body));
+    if (message.kind === "copy") await copyBatch(context(), message.job, message.batch);
+    else await WORK[message.kind](context(), message);
   });
 }

@@ -46,6 +46,7 @@ export class PackhouseStack extends Stack {
       [SETTINGS.publishQueueUrl]: jobs.queues.publish.queueUrl,
       [SETTINGS.publicUrl]: edge.url,
       [SETTINGS.kmsKeyId]: stored.sealingKey.keyArn,
+      [SETTINGS.allowPrivateUpstreams]: "0",
     };
     const make = (name: FunctionName): NodeFunction => {
       const made = new NodeFunction(this, name, {

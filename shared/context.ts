@@ -2,6 +2,7 @@ import type { Objects } from "./objects/s3.ts";
 import type { Queues } from "./queue/sqs.ts";
 import type { Sealer } from "./signing/sealer.ts";
 import type { Table } from "./store/dynamo.ts";
+import type { Fetcher } from "./upstream/fetch.ts";
 
 /** What the domain stands on; made once a process by functions/context.ts. */
 export type Context = {
@@ -9,6 +10,8 @@ export type Context = {
   readonly objects: Objects;
   readonly queues: Queues;
   readonly sealer: Sealer;
+  /** The only way to an upstream. */
+  readonly fetcher: Fetcher;
   /** Without a slash at its end. */
   readonly publicUrl: string;
   now(): Date;

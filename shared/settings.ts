@@ -10,6 +10,8 @@ export const SETTINGS = {
   publishQueueUrl: "PACKHOUSE_PUBLISH_QUEUE_URL",
   publicUrl: "PACKHOUSE_PUBLIC_URL",
   kmsKeyId: "PACKHOUSE_KMS_KEY_ID",
+  /** "1": upstreams may lie at addresses that are not public. */
+  allowPrivateUpstreams: "PACKHOUSE_ALLOW_PRIVATE_UPSTREAMS",
 } as const;
 
 /** The one table: every item has these two string keys. No index is needed so far: every look-up is by key. */

@@ -35,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const SDK_FILES = [
   "shared/store/dynamo.ts",
   "shared/objects/s3.ts",
+  "shared/objects/s3-answers.ts",
   "shared/queue/sqs.ts",
   "shared/signing/kms.ts",
   "functions/context.ts",
@@ -93,7 +94,9 @@ const rules: Record<string, Rule> = {
     eachImport(
       files.filter((file) => areaOf(file.path) === "shared"),
       (one) =>
-        /^(hono|@hono\/|aws-lambda|@types\/aws-lambda|aws-cdk|constructs|cdk-nag|node:https?$)/.test(one.specifier),
+        /^(hono|@hono\/|aws-lambda|@types\/aws-lambda|aws-cdk|constructs|cdk-nag|node:https?$)/.test(one.specifier) &&
+        // What fetches from upstreams is a client of HTTP, the only one.
+        !(one.from.startsWith("shared/upstream/fetch") && /^node:https?$/.test(one.specifier)),
     ),
 
   "the CDK is known to infra alone": (files) =>

@@ -59,7 +59,15 @@ export async function startServer(
     await ensureTable(clients.dynamo, TABLE);
     const queueUrls = await ensureQueues(clients.sqs, folder.aws.region);
     const sealer = localSealer(folder.sealingKey);
-    const context = contextOf({ table: TABLE, bucket: BUCKET, queueUrls, publicUrl: url, ...clients, sealer });
+    const context = contextOf({
+      table: TABLE,
+      bucket: BUCKET,
+      queueUrls,
+      publicUrl: url,
+      ...clients,
+      sealer,
+      allowPrivateUpstreams: settings.allowPrivateUpstreams ?? false,
+    });
     useContext(context);
     await putToken(context, folder.rootToken, "root");
     const pollers = startPollers(clients.sqs, queueUrls, onWarning);

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { AppError } from "../../shared/error.ts";
+import { SETTINGS } from "../../shared/settings.ts";
 
 /** What the local server is told by its environment. */
 export type LocalSettings = {
@@ -8,6 +9,8 @@ export type LocalSettings = {
   readonly port: number;
   /** How clients reach it, when that differs from where it listens. */
   readonly publicUrl: string | undefined;
+  /** Whether upstreams may lie in the own network or on this machine. */
+  readonly allowPrivateUpstreams?: boolean | undefined;
 };
 
 export function localSettings(environment: Readonly<Record<string, string | undefined>>, cwd: string): LocalSettings {
@@ -27,5 +30,6 @@ export function localSettings(environment: Readonly<Record<string, string | unde
     host: environment.PACKHOUSE_HOST ?? "127.0.0.1",
     port: Number(port),
     publicUrl: publicUrl?.replace(/\/$/, ""),
+    allowPrivateUpstreams: environment[SETTINGS.allowPrivateUpstreams] === "1",
   };
 }

@@ -7,7 +7,8 @@ export const LEVELS = ["package", "distribution", "release", "architecture", "bi
 const NAME = /^[A-Za-z0-9._+~:@\-^=]{1,200}$/;
 /** In a file's name `apt-get download` writes the colon of a version so. */
 const WRITTEN_COLON = /%3a/gi;
-const RULE = "a name has 1 to 200 of the ASCII letters, digits and . _ + ~ : @ - ^ =, and is not . or ..";
+const RULE =
+  "a name has 1 to 200 of the ASCII letters, digits and . _ + ~ : @ - ^ =, and is not . or ..; a binary may have %3a for a colon, as apt-get download writes it";
 const RESERVED_ENDINGS = [".use", ".checksums", ".checksums.sig"];
 
 /** Refuses what could not be a segment of the tree, telling the rule. `depth` counts the segments before it. */

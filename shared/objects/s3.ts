@@ -6,12 +6,12 @@ import {
   HeadObjectCommand,
   PutObjectCommand,
   type S3Client,
-  S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { base64Of, type RangeSource, type Sha256, sha256FromBase64, sha256Of } from "../blob.ts";
 import { AppError } from "../error.ts";
 import { cacheControlOf, contentTypeOf, type ObjectKey, pathOf } from "./keys.ts";
+import { absentIf404, fullObject, unless412, withSource } from "./s3-answers.ts";
 
 export type Upload = {
   readonly method: "PUT";
@@ -46,6 +46,10 @@ export type PointerState = { readonly etag: string | undefined; readonly metadat
 export type Objects = {
   /** Stores bytes under their hash, unless they are there already. */
   putBlob(bytes: Uint8Array): Promise<Sha256>;
+  /**
+   * Stores a stream under the hash and size that are known of it; the store refuses other bytes. False when it was there.
+   */
+  putBlobStream(sha256: Sha256, sizeBytes: number, bytes: AsyncIterable<Uint8Array>): Promise<boolean>;
   /** All bytes of a blob of ours; for index leaves and metadata, never for packages. */
   getBlob(sha256: Sha256): Promise<Uint8Array>;
   /** Two requests or more: one for the size, one a read. */
@@ -109,6 +113,22 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
         ),
       );
       return sha256;
+    },
+
+    async putBlobStream(sha256, sizeBytes, bytes) {
+      const key = blob(sha256);
+      const put = {
+        ...at(key),
+        ContentLength: sizeBytes,
+        ContentType: "application/octet-stream",
+        CacheControl: cacheControlOf(key),
+        ChecksumSHA256: base64Of(sha256),
+        IfNoneMatch: "*",
+      };
+      const written = await unless412(() =>
+        withSource(bytes, (Body, abortSignal) => client.send(new PutObjectCommand({ ...put, Body }), { abortSignal })),
+      );
+      return written !== undefined;
     },
 
     async getBlob(sha256) {
@@ -262,26 +282,4 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
       await client.send(new HeadBucketCommand({ Bucket: bucket }));
     },
   };
-}
-
-function fullObject(checksum: string | undefined, type: string | undefined): Sha256 | undefined {
-  return checksum === undefined || type === "COMPOSITE" ? undefined : sha256FromBase64(checksum);
-}
-
-async function absentIf404<T>(call: () => Promise<T>): Promise<T | undefined> {
-  return unlessStatus(404, call);
-}
-
-/** Undefined when a condition on the object did not hold; S3 says 409 while another conditional write is under way. */
-async function unless412<T>(call: () => Promise<T>): Promise<T | undefined> {
-  return unlessStatus(412, call);
-}
-
-async function unlessStatus<T>(status: number, call: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await call();
-  } catch (error) {
-    if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === status) return undefined;
-    throw error;
-  }
 }

@@ -6,12 +6,17 @@ import type { RepoType } from "../store/keys.ts";
 export type IngestMessage =
   | { readonly kind: "settle"; readonly path: string }
   | { readonly kind: "look"; readonly path: string };
-/** `repair`: what follows from a repo's item; `follow`: take over what it follows; `bury`: what is left of a deleted one. */
-export type WorkerMessage = {
-  readonly kind: "backfill" | "repair" | "follow" | "bury";
-  readonly type: RepoType;
-  readonly name: string;
-};
+/**
+ * `repair`: what follows from a repo's item; `follow`: take over what it follows; `bury`: what is left of a deleted one; `sync`:
+ * the newest sync of an upstream; `copy`: a batch of its packages.
+ */
+export type WorkerMessage =
+  | {
+      readonly kind: "backfill" | "repair" | "follow" | "bury" | "sync";
+      readonly type: RepoType;
+      readonly name: string;
+    }
+  | { readonly kind: "copy"; readonly job: string; readonly batch: number };
 export type PublishMessage = { readonly type: RepoType; readonly name: string };
 
 export type Queues = {

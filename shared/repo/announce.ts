@@ -14,11 +14,16 @@ const KEPT_PUBLICATIONS = 3;
  */
 export async function announce(ctx: Context, chain: Chain & { readonly keep: number }, commit: Commit): Promise<void> {
   await ctx.queues.publish(chain, publicationReason(chain, commit));
-  for await (const { sk } of everyItem(ctx.table, partitions.followers(chain.type, chain.name))) {
-    await ctx.queues.worker({ kind: "follow", type: chain.type, name: sk });
-  }
+  await announceFollowers(ctx, chain);
   const last = commit.number - chain.keep;
   if (last >= 0) await forgetCommits(ctx, chain, last);
+}
+
+/** Has those who follow a repo or upstream take over its head. */
+export async function announceFollowers(ctx: Context, { type, name }: Pick<Chain, "type" | "name">): Promise<void> {
+  for await (const { sk } of everyItem(ctx.table, partitions.followers(type, name))) {
+    await ctx.queues.worker({ kind: "follow", type, name: sk });
+  }
 }
 
 /**

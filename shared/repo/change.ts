@@ -1,11 +1,11 @@
 import type { Sha256 } from "../blob.ts";
-import { type Commit, type CommitTerms, commitAt, commitDelta, commitTree, headOf } from "../commit.ts";
+import { type Chain, type Commit, type CommitTerms, commitAt, commitDelta, commitTree, headOf } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import type { Delta } from "../tree/edit.ts";
 import type { Entry } from "../tree/entry.ts";
 import { announce } from "./announce.ts";
-import { findRepo, type Repo, type RepoRef } from "./repo.ts";
+import type { Repo } from "./repo.ts";
 import { resolveWanted, rowsByHash, rowsOf, type WantedPackage } from "./wanted.ts";
 
 export type ChangeTerms = Omit<CommitTerms, "message"> & {
@@ -102,7 +102,7 @@ export async function rollBack(ctx: Context, repo: Repo, number: number, by: str
 export async function takeOver(
   ctx: Context,
   repo: Repo,
-  source: { readonly id: string; readonly createdBy: string; readonly name: string },
+  source: Pick<Chain, "id" | "createdBy" | "name">,
   { by, onlyOn }: ChangeTerms,
 ): Promise<Commit> {
   const theirs = await headOf(ctx, source);
@@ -113,12 +113,4 @@ export async function takeOver(
   });
   await announce(ctx, repo, commit);
   return commit;
-}
-
-/** Takes over the head of what a repo follows. The follower's own changes end with that, as in any mirror. */
-export async function follow(ctx: Context, ref: RepoRef): Promise<void> {
-  const repo = await findRepo(ctx, ref);
-  if (!repo?.follow) return;
-  const source = await findRepo(ctx, { type: repo.type, name: repo.follow });
-  if (source) await takeOver(ctx, repo, source, { by: "follow" });
 }

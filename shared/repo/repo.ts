@@ -194,15 +194,15 @@ function publishedSettings(repo: Repo): string {
 
 export async function findRepo(ctx: Context, ref: RepoRef): Promise<Repo | undefined> {
   const item = await ctx.table.get(keys.repo(ref.type, ref.name));
-  return item && repoOf(item);
+  return repoOf(item);
 }
 
 /** The repos of that name, of whatever type; at most one of each. One read. */
 export async function findReposNamed(ctx: Context, name: string): Promise<Repo[]> {
   const items = await ctx.table.getMany(REPO_TYPES.map((type) => keys.repo(type, name)));
   return items
-    .filter((item) => item !== undefined)
     .map(repoOf)
+    .filter((repo) => repo !== undefined)
     .sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
 }
 
@@ -215,11 +215,13 @@ export async function listRepos(
   return { repos: page.items.map(({ sk }) => refOf(sk)), next: page.next };
 }
 
-function refOf(sortKey: string): RepoRef {
+/** What a sort key `NAME#TYPE` of a listing names. */
+export function refOf(sortKey: string): RepoRef {
   const [name = "", type] = sortKey.split("#");
   return { name, type: z.enum(REPO_TYPES).parse(type) };
 }
 
-function repoOf(item: Item): Repo {
-  return RepoItem.parse(item);
+/** Repos and upstreams share their names, and so their keys. */
+function repoOf(item: Item | undefined): Repo | undefined {
+  return item === undefined || item.kind === "upstream" ? undefined : RepoItem.parse(item);
 }

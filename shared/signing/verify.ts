@@ -58,3 +58,9 @@ async function oneOf(signatures: Signatures): Promise<void> {
   }
   throw new AppError("unprocessable", `no good signature by the key given (${wrong.join("; ") || "it is not signed"})`);
 }
+
+/** The text of a cleartext-signed message, whoever signed it. */
+export async function cleartextOf(signed: string): Promise<string> {
+  const message = await understood("the signed file", () => openpgp.readCleartextMessage({ cleartextMessage: signed }));
+  return message.getText();
+}

@@ -6,6 +6,8 @@
  * | a repo (or upstream) by type and name      | `repo#TYPE#NAME`            | `repo`                | get            |
  * | its publication state                      | `repo#TYPE#NAME`            | `published`           | get            |
  * | the repos by name                          | `repos`                     | `NAME#TYPE`           | query, pages   |
+ * | the upstreams by name                      | `upstreams`                 | `NAME#TYPE`           | query, pages   |
+ * | what a sync found, and which batches are copied | `sync#JOB`             | `plan`, `batch#N`     | get; query     |
  * | repos whose patterns may take a package    | `accepts#FIRST SEGMENT`     | `TYPE#NAME`           | query, pages   |
  * | who follows a repo                         | `followers#TYPE#NAME`       | the follower's name   | query, pages   |
  * | the head and history of a repo             | `commits#REPO ID`           | number, 12 digits     | query, newest first |
@@ -33,6 +35,9 @@ export const keys = {
   repo: (type: RepoType, name: string): ItemKey => ({ pk: `repo#${type}#${name}`, sk: "repo" }),
   published: (type: RepoType, name: string): ItemKey => ({ pk: `repo#${type}#${name}`, sk: "published" }),
   repoListing: (type: RepoType, name: string): ItemKey => ({ pk: "repos", sk: `${name}#${type}` }),
+  upstreamListing: (type: RepoType, name: string): ItemKey => ({ pk: "upstreams", sk: `${name}#${type}` }),
+  syncPlan: (job: string): ItemKey => ({ pk: `sync#${job}`, sk: "plan" }),
+  syncBatch: (job: string, batch: number): ItemKey => ({ pk: `sync#${job}`, sk: `batch#${paddedNumber(batch)}` }),
   accepts: (firstSegment: string, type: RepoType, name: string): ItemKey => ({
     pk: `accepts#${firstSegment}`,
     sk: `${type}#${name}`,
@@ -60,6 +65,8 @@ export const keys = {
 /** Partitions that are read as a list. */
 export const partitions = {
   repos: "repos",
+  upstreams: "upstreams",
+  sync: (job: string) => `sync#${job}`,
   accepts: (firstSegment: string) => `accepts#${firstSegment}`,
   followers: (type: RepoType, source: string) => `followers#${type}#${source}`,
   commits: (repoId: string) => `commits#${repoId}`,

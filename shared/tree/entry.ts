@@ -1,7 +1,13 @@
 import type { Sha256 } from "../blob.ts";
 
 /** One file of an entry; a source package has several. */
-export type FileRef = { readonly name: string; readonly sha256: Sha256; readonly sizeBytes: number };
+export type FileRef = {
+  readonly name: string;
+  readonly sha256: Sha256;
+  readonly sizeBytes: number;
+  /** Where the bytes can be had while they are not ours. */
+  readonly url?: string | undefined;
+};
 
 /** What a row of a tree says without its index text. */
 export type Row = {

@@ -37,7 +37,7 @@ const LeafDocument = z.object({
   rows: z.array(
     z.object({
       key: z.string(),
-      files: z.array(z.object({ name: z.string(), sha256, sizeBytes: z.number() })),
+      files: z.array(z.object({ name: z.string(), sha256, sizeBytes: z.number(), url: z.string().optional() })),
       lengths: z.record(z.string(), z.number()),
     }),
   ),
@@ -101,7 +101,7 @@ export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Pr
   );
   const rows = entries.map(({ key, files, chunks }) => ({
     key,
-    files: files.map((file) => ({ name: file.name, sha256: file.sha256, sizeBytes: file.sizeBytes })),
+    files: files.map(({ name, sha256, sizeBytes, url }) => ({ name, sha256, sizeBytes, ...(url ? { url } : {}) })),
     lengths: Object.fromEntries(kinds.flatMap((kind) => (chunks[kind] ? [[kind, chunks[kind].length]] : []))),
   }));
   const bytes = Buffer.from(JSON.stringify({ fragments: namesOf(fragments), rows }));

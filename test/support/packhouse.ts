@@ -26,7 +26,10 @@ export type Job = {
 
 /** A Packhouse of its own on a free port, in this process, over a new folder (or over one that is there already). */
 export async function startPackhouse(dataFolder = mkdtempSync(join(tmpdir(), "packhouse-"))): Promise<TestPackhouse> {
-  const server = await startServer({ dataFolder, host: "127.0.0.1", port: 0, publicUrl: undefined }, () => {});
+  const server = await startServer(
+    { dataFolder, host: "127.0.0.1", port: 0, publicUrl: undefined, allowPrivateUpstreams: true },
+    () => {},
+  );
   const authorization = `Bearer ${server.folder.rootToken}`;
   const call: TestPackhouse["call"] = async (method, path, body) => {
     const response = await fetch(path.startsWith("http") ? path : `${server.url}${path}`, {

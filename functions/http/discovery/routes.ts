@@ -3,6 +3,7 @@ import type { Context as Request } from "hono";
 import { childrenOf, findBinary, makeLevel } from "../../../shared/binary/node.ts";
 import { checkName, checkSegments, LEVELS } from "../../../shared/binary/path.ts";
 import { awaitBinary } from "../../../shared/binary/upload.ts";
+import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
 import { keys } from "../../../shared/store/keys.ts";
 import type { App, Env } from "../app.ts";
@@ -172,9 +173,16 @@ async function list(c: Request<Env>, segments: readonly string[], after: string 
 
 async function download(c: Request<Env>, segments: readonly string[]) {
   const { ctx } = c.var;
-  const stored = (await findBinary(ctx, segments))?.stored;
+  const stored = (await findBinary(ctx, segments))?.stored ?? (await storedAsWritten(ctx, segments));
   if (!stored) throw new AppError("not_found", `no binary ${segments.at(-1)}, or its bytes are awaited still`);
   const { sha256 } = stored;
   const filename = encodeURIComponent(segments.at(-1) ?? "");
   return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/${filename}`, 302);
+}
+
+/** `%3a` of a file name as apt-get download writes it arrives as a colon, unless whoever asks encoded it once more. */
+async function storedAsWritten(ctx: Context, segments: readonly string[]) {
+  const name = segments.at(-1) ?? "";
+  if (!name.includes(":")) return undefined;
+  return (await findBinary(ctx, [...segments.slice(0, -1), name.replaceAll(":", "%3a")]))?.stored;
 }

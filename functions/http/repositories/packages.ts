@@ -1,16 +1,17 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { headOf } from "../../../shared/commit.ts";
+import { type Chain, headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
 import { patchPackages, setPackages, takeOver } from "../../../shared/repo/change.ts";
 import { findReposNamed, type Repo } from "../../../shared/repo/repo.ts";
 import { PAGE_ITEMS } from "../../../shared/store/dynamo.ts";
+import { findUpstreamsNamed } from "../../../shared/sync/upstream.ts";
 import type { App } from "../app.ts";
 import { json, problem, Sha256Field } from "../schemas.ts";
 import { ByName, commitTag, oneNamed, onlyOn, repoUri, Type } from "./named.ts";
 import { mapBlob, mapPage, PackageMap, WantedMap, wantedOf } from "./package-map.ts";
 
-const Sync = z.strictObject({ sync: z.strictObject({ name: z.string(), type: z.literal("repo") }) });
+const Sync = z.strictObject({ sync: z.strictObject({ name: z.string(), type: z.enum(["upstream", "repo"]) }) });
 const Patch = z.strictObject({
   add: WantedMap.optional(),
   remove: z.array(Sha256Field).max(10_000).optional(),
@@ -93,7 +94,7 @@ export function repoPackages(app: App): void {
       const body = c.req.valid("json");
       const sync = Sync.safeParse(body);
       const commit = sync.success
-        ? await takeOver(ctx, repo, await sourceOf(ctx, repo, sync.data.sync.name), terms)
+        ? await takeOver(ctx, repo, await sourceOf(ctx, repo, sync.data.sync), terms)
         : await setPackages(ctx, repo, wantedOf(WantedMap.parse(body)), terms);
       c.header("ETag", commitTag(commit));
       return c.json({ commit: commit.number, packages: commit.count }, 200);
@@ -122,12 +123,12 @@ export function repoPackages(app: App): void {
   );
 }
 
-/** The repo to take over: of one type with its follower, since a tree is laid out by type. */
-async function sourceOf(ctx: Context, repo: Repo, name: string): Promise<Repo> {
-  const named = await findReposNamed(ctx, name);
-  const source = named.find(({ type }) => type === repo.type);
+/** What is taken over: of one type with its follower, since a tree is laid out by type. */
+async function sourceOf(ctx: Context, repo: Repo, { name, type }: z.infer<typeof Sync>["sync"]): Promise<Chain> {
+  const named: readonly Chain[] = await (type === "repo" ? findReposNamed : findUpstreamsNamed)(ctx, name);
+  const source = named.find((one) => one.type === repo.type);
   if (source) return source;
   const [other] = named;
-  if (!other) throw new AppError("not_found", `no repo ${JSON.stringify(name.slice(0, 100))} to sync with`);
+  if (!other) throw new AppError("not_found", `no ${type} ${JSON.stringify(name.slice(0, 100))} to sync with`);
   throw new AppError("conflict", `${other.name} is of type ${other.type}, ${repo.name} of type ${repo.type}`);
 }

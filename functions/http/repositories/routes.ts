@@ -23,6 +23,7 @@ import { repoHistory } from "./history.ts";
 import { ByName, oneNamed, repoUri, TYPES, Type, typedUri } from "./named.ts";
 import { packages } from "./package.ts";
 import { repoPackages } from "./packages.ts";
+import { upstreams } from "./upstreams.ts";
 
 const Name = z.string().regex(REPO_NAME, `must match ${REPO_NAME.source}`);
 const NewRepo = RepoSettings.extend({ name: Name, type: Type });
@@ -63,6 +64,7 @@ const FIRST_PUBLICATION_MS = 15_000;
 /** Repos of ours: made, listed, told, changed. */
 export function repositories(app: App): void {
   packages(app);
+  upstreams(app);
   deleteRoute(app);
   repoPackages(app);
   repoHistory(app);

@@ -1,6 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { type JobView, viewJob } from "../../../shared/binary/view-job.ts";
+import { viewJob } from "../../../shared/binary/view-job.ts";
 import type { Context } from "../../../shared/context.ts";
+import { findSyncJob } from "../../../shared/job/sync-job.ts";
 import { keys } from "../../../shared/store/keys.ts";
 import { waitFor } from "../../../shared/wait.ts";
 import type { App } from "../app.ts";
@@ -26,6 +27,23 @@ const Job = z
     repos: z.record(z.string(), z.object({ commit: z.int(), published_commit: z.int().nullable() })),
   })
   .openapi("Job");
+
+const Counted = z.object({ done: z.int(), total: z.int() });
+const Sync = z
+  .object({
+    id: z.string(),
+    state: z.enum(["queued", "working", "done", "failed"]),
+    upstream: z.string(),
+    phase: z.string(),
+    packages: Counted,
+    bytes: Counted,
+    errors: z.array(z.object({ url: z.string().optional(), message: z.string() })),
+    commit: z.int().optional(),
+    started_at: z.string(),
+    updated_at: z.string(),
+  })
+  .openapi("SyncJob");
+const AnyJob = z.union([Job, Sync]);
 
 const VERSION = "0.1.0";
 
@@ -94,21 +112,20 @@ export function service(app: App): void {
         params: z.object({ id: z.string() }),
         query: z.object({ wait: z.coerce.number().min(0).default(0).openapi({ description: "seconds, at most 25" }) }),
       },
-      responses: { 200: json(Job, "its state"), 404: problem("unknown") },
+      responses: { 200: json(AnyJob, "its state"), 404: problem("unknown") },
     }),
     async (c) => {
       const { ctx } = c.var;
       const { id } = c.req.valid("param");
-      let view: JobView | undefined;
+      let view: z.infer<typeof AnyJob> | undefined;
       await waitFor(
         async () => {
-          view = await viewJob(ctx, id);
-          return view.state === "done" || view.state === "failed" || view.state === "superseded";
+          view = await jobView(ctx, id);
+          return ENDED.has(view.state);
         },
         Math.min(c.req.valid("query").wait, MOST_WAIT_SECONDS) * 1000,
       );
-      const job = view ?? (await viewJob(ctx, id));
-      return c.json({ ...job, notes: [...job.notes] }, 200);
+      return c.json(view ?? (await jobView(ctx, id)), 200);
     },
   );
 
@@ -128,6 +145,30 @@ export function service(app: App): void {
     },
     servers: [{ url: c.var.ctx.publicUrl }],
   }));
+}
+
+const ENDED = new Set(["done", "failed", "superseded"]);
+
+/** The job of an upload is told from its id; that of a sync has a record. */
+async function jobView(ctx: Context, id: string): Promise<z.infer<typeof AnyJob>> {
+  const sync = await findSyncJob(ctx, id);
+  if (!sync) {
+    const job = await viewJob(ctx, id);
+    return { ...job, notes: [...job.notes] };
+  }
+  const { upstream, state, phase, packages, bytes, errors, commit, startedAt, updatedAt } = sync;
+  return {
+    id,
+    state,
+    upstream: upstream.name,
+    phase,
+    packages,
+    bytes,
+    errors,
+    ...(commit === undefined ? {} : { commit }),
+    started_at: startedAt,
+    updated_at: updatedAt,
+  };
 }
 
 async function health(ctx: Context): Promise<Record<"table" | "store" | "queues", "ok" | "failing">> {

@@ -1,0 +1,64 @@
+import { z } from "zod";
+import type { Context } from "../context.ts";
+import { keys } from "../store/keys.ts";
+
+const Counted = z.object({ done: z.number().int(), total: z.number().int() });
+
+const SyncJobItem = z.object({
+  kind: z.literal("sync"),
+  id: z.string(),
+  upstream: z.object({ id: z.string(), type: z.enum(["apt", "yum", "dir"]), name: z.string() }),
+  state: z.enum(["queued", "working", "done", "failed"]),
+  phase: z.enum(["queued", "indexes", "packages", "commit", "end"]),
+  packages: Counted,
+  bytes: Counted,
+  /** What went wrong, with the address it went wrong at; at most a few. */
+  errors: z.array(z.object({ url: z.string().optional(), message: z.string() })),
+  /** The commit that came of it; the one before where nothing was new. */
+  commit: z.number().int().optional(),
+  startedAt: z.string(),
+  updatedAt: z.string(),
+});
+
+/** The record of one sync of an upstream. */
+export type SyncJob = z.infer<typeof SyncJobItem>;
+
+export async function putSyncJob(ctx: Context, job: SyncJob): Promise<void> {
+  await ctx.table.put({ ...keys.job(job.id), ...job, updatedAt: ctx.now().toISOString() });
+}
+
+/** Only while it works: a batch that ends late does not wake a job that has failed. */
+export async function tellProgress(
+  ctx: Context,
+  id: string,
+  { packages, bytes }: Pick<SyncJob, "packages" | "bytes">,
+): Promise<void> {
+  const set = { packages, bytes, updatedAt: ctx.now().toISOString() };
+  await ctx.table.update(keys.job(id), { set }, { equals: { state: "working" } });
+}
+
+export async function findSyncJob(ctx: Context, id: string): Promise<SyncJob | undefined> {
+  const item = await ctx.table.get(keys.job(id));
+  return item?.kind === "sync" ? SyncJobItem.parse(item) : undefined;
+}
+
+export function newSyncJob(ctx: Context, id: string, upstream: SyncJob["upstream"]): SyncJob {
+  const at = ctx.now().toISOString();
+  const none = { done: 0, total: 0 };
+  return {
+    kind: "sync",
+    id,
+    upstream,
+    state: "queued",
+    phase: "queued",
+    packages: none,
+    bytes: none,
+    errors: [],
+    startedAt: at,
+    updatedAt: at,
+  };
+}
+
+export function hasEnded({ state }: SyncJob): boolean {
+  return state === "done" || state === "failed";
+}
