@@ -1,0 +1,102 @@
+import type { AttributeSpan } from "./index-scan.ts";
+
+// XML 1.0, 2.2 Characters, 2.3 Common Syntactic Constructs, 4.1 References, 4.6 Predefined Entities: on UTF-8 bytes.
+
+const REFERENCE = /^&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));/;
+const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+// The longest: &#x10FFFF;
+const MAX_REFERENCE = 10;
+
+export type Fault = { what: string; at: number };
+
+export function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x09 || byte === 0x0d;
+}
+
+export function isNameStart(byte: number | undefined): boolean {
+  if (byte === undefined) return false;
+  return (
+    (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f || byte === 0x3a || byte >= 0x80
+  );
+}
+
+export function isNameByte(byte: number | undefined): boolean {
+  if (byte === undefined) return false;
+  return isNameStart(byte) || (byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2e;
+}
+
+/** What must not stand there: control characters and, in text and values, what begins a reference and is none. UTF-8 is checked elsewhere, many tokens at once. */
+export function checkCharacters(bytes: Buffer, start: number, end: number, references: boolean): Fault | undefined {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte < 0x20 && !isSpace(byte)) return { what: "a control character", at };
+    if (byte !== 0x26 || !references) continue;
+    const text = bytes.toString("latin1", at, Math.min(end, at + MAX_REFERENCE));
+    if (referenceAt(text) === undefined)
+      return { what: `${JSON.stringify(text)} begins no reference that XML itself knows; no others are read`, at };
+  }
+  return undefined;
+}
+
+/** Text without CDATA, or an attribute's value, with its references replaced. */
+export function decodeText(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString("utf8", start, end);
+  if (!text.includes("&")) return text;
+  return text.replace(/&[^;]*;/g, (reference) => referenceAt(reference) ?? reference);
+}
+
+function referenceAt(text: string): string | undefined {
+  const [, entity, decimal, hex] = REFERENCE.exec(text) ?? [];
+  if (entity !== undefined) return ENTITIES[entity];
+  const code = decimal === undefined ? Number.parseInt(hex ?? "", 16) : Number(decimal);
+  const allowed =
+    code === 9 ||
+    code === 10 ||
+    code === 13 ||
+    (code >= 0x20 && code <= 0xd7ff) ||
+    (code >= 0xe000 && code <= 0xfffd) ||
+    (code >= 0x10000 && code <= 0x10ffff);
+  return allowed ? String.fromCodePoint(code) : undefined;
+}
+
+/** Reads the attributes that follow an element's name, up to its `>`; undefined when that is not among the bytes. */
+export function attributesEnd(
+  bytes: Buffer,
+  from: number,
+  found: AttributeSpan[],
+): { end: number } | Fault | undefined {
+  let at = from;
+  for (;;) {
+    const gap = at;
+    while (isSpace(bytes[at])) at++;
+    const byte = bytes[at];
+    if (byte === undefined) return undefined;
+    if (byte === 0x3e) return { end: at + 1 };
+    if (byte === 0x2f) {
+      if (bytes[at + 1] === undefined) return undefined;
+      return bytes[at + 1] === 0x3e ? { end: at + 2 } : { what: "`/` should end it", at };
+    }
+    const nameStart = at;
+    while (isNameByte(bytes[at])) at++;
+    const nameEnd = at;
+    while (isSpace(bytes[at])) at++;
+    if (at >= bytes.length) return undefined;
+    if (gap === nameStart || nameEnd === nameStart || !isNameStart(bytes[nameStart]) || bytes[at] !== 0x3d)
+      return { what: 'an attribute is written name="value"', at: nameStart };
+    at++;
+    while (isSpace(bytes[at])) at++;
+    const quote = bytes[at];
+    if (quote === undefined) return undefined;
+    if (quote !== 0x22 && quote !== 0x27) return { what: "an attribute's value lacks its quotes", at };
+    const valueStart = at + 1;
+    at = bytes.indexOf(quote, valueStart);
+    if (at === -1) return undefined;
+    const less = bytes.subarray(valueStart, at).indexOf(0x3c);
+    if (less !== -1) return { what: "`<` in an attribute's value", at: valueStart + less };
+    const name = bytes.subarray(nameStart, nameEnd);
+    if (found.some((one) => name.equals(bytes.subarray(one.nameStart, one.nameEnd))))
+      return { what: `the attribute ${name.toString("latin1")} stands there twice`, at: nameStart };
+    found.push({ nameStart, nameEnd, valueStart, valueEnd: at });
+    at++;
+  }
+}
