@@ -1,8 +1,9 @@
 import type { SQSBatchResponse, SQSEvent } from "aws-lambda";
 import { z } from "zod";
 import { backfillRepo } from "../shared/binary/backfill.ts";
+import type { Context } from "../shared/context.ts";
 import { buryRepo } from "../shared/publication/bury.ts";
-import { REPO_TYPES, repairRepo } from "../shared/repo/repo.ts";
+import { REPO_TYPES, type RepoRef, repairRepo } from "../shared/repo/repo.ts";
 import { follow } from "../shared/sync/follow.ts";
 import { copyBatch, syncUpstream } from "../shared/sync/run.ts";
 import { failuresOf } from "./batch.ts";
@@ -17,7 +18,7 @@ const Message = z.union([Named, z.object({ kind: z.literal("copy"), job: z.strin
 
 const WORK = {
   backfill: backfillRepo,
-  repair: repairRepo,
+  repair: (ctx: Context, ref: RepoRef) => repairRepo(ctx, ref),
   follow,
   bury: buryRepo,
   sync: syncUpstream,

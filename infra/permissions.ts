@@ -22,17 +22,31 @@ type May = {
 /** Who may touch which objects and queues. All read and write the table, and nobody may scan it. */
 const MAY: Readonly<Record<FunctionName, May>> = {
   // An upload is presigned with the right of api itself, to write and for nothing else.
-  api: { read: [BLOBS], write: [INCOMING, BLOBS], send: ["ingest", "worker", "publish"] },
+  // It seals the credentials of upstreams, and removes what a deleted repo left for clients.
+  api: {
+    read: [BLOBS],
+    write: [INCOMING, BLOBS],
+    delete: [POINTERS],
+    send: ["ingest", "worker", "publish"],
+    seal: true,
+  },
   // Makes the publication of an old commit when it is asked for, signed.
   files: { read: [BLOBS], write: [BLOBS], send: [], seal: true },
   ingest: {
     read: [INCOMING, BLOBS],
     write: [INCOMING, BLOBS],
-    delete: [INCOMING],
+    // A copy whose hash turned out to be another than its address says goes at once.
+    delete: [INCOMING, BLOBS],
     send: ["ingest", "worker", "publish"],
   },
-  worker: { read: [BLOBS], write: [BLOBS], send: ["ingest", "worker", "publish"] },
-  publish: { read: [BLOBS, POINTERS], write: [BLOBS, POINTERS], send: ["publish"], seal: true },
+  worker: {
+    read: [BLOBS],
+    write: [BLOBS],
+    delete: [POINTERS],
+    send: ["ingest", "worker", "publish"],
+    seal: true,
+  },
+  publish: { read: [BLOBS, POINTERS], write: [BLOBS, POINTERS], delete: [POINTERS], send: ["publish"], seal: true },
 };
 
 const TABLE_ACTIONS = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];

@@ -151,7 +151,7 @@ async function repairAll(ctx: Context): Promise<void> {
   let after: string | undefined;
   do {
     const page = await listRepos(ctx, after);
-    for (const ref of page.repos) await repairRepo(ctx, ref);
+    for (const ref of page.repos) await repairRepo(ctx, ref, `start ${ctx.now().getTime()}`);
     after = page.next;
   } while (after !== undefined);
 }

@@ -72,7 +72,10 @@ async function tryAwait(
   const now = ctx.now();
   for (const level of missing) await touchLevel(ctx, level, now.toISOString());
 
-  const id = randomBytes(16).toString("hex");
+  // Who announces the same bytes again waits for the same upload: whichever of them sends it first serves both.
+  const before = binary?.awaited;
+  const same = before && sha256 !== undefined && before.sha256 === sha256 && before.sizeBytes === sizeBytes;
+  const id = same && before.force === force ? before.id : randomBytes(16).toString("hex");
   const job = uploadJobId(id, path);
   const pkg = sha256 !== undefined && known ? packageOf(known) : undefined;
   if (pkg && (await isReadable(ctx, pkg))) {

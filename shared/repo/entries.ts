@@ -1,7 +1,8 @@
 import { packagesStanza } from "../apt/stanza.ts";
+import { AppError } from "../error.ts";
 import type { Package, Parsed } from "../package.ts";
 import type { Entry } from "../tree/entry.ts";
-import { type AptPlace, aptKey, dirKey, PACKAGES, SUMS, yumKey } from "../tree/layout.ts";
+import { type AptPlace, aptKey, DIR_FILES, dirKey, PACKAGES, SUMS, yumKey } from "../tree/layout.ts";
 import { packageChunks } from "../yum/chunks.ts";
 import type { Repo } from "./repo.ts";
 
@@ -46,6 +47,9 @@ export function entriesFor(
     ];
   }
   if (repo.type === "dir") {
+    if (DIR_FILES.includes(filename)) {
+      throw new AppError("unprocessable", `${filename} is the name of a file that every directory has itself`);
+    }
     return [{ key: dirKey(filename), files, chunks: { [SUMS]: Buffer.from(`${sha256}  ${filename}\n`) } }];
   }
   return [];

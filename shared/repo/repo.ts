@@ -135,9 +135,12 @@ export function publicationReason(repo: Pick<Chain, "id">, commit: Pick<Commit, 
   return `${repo.id} ${commit.number}`;
 }
 
-export async function repairRepo(ctx: Context, ref: RepoRef): Promise<void> {
+/** Repeats all that follows from a repo's item; `reason` tells this repair from others, so that no queue takes it for one. */
+export async function repairRepo(ctx: Context, ref: RepoRef, reason = ""): Promise<void> {
   const repo = await findRepo(ctx, ref);
-  if (repo) await completeRepo(ctx, repo);
+  if (!repo) return;
+  await completeRepo(ctx, repo);
+  if (reason !== "") await ctx.queues.publish(repo, `${publicationReason(repo, await headOf(ctx, repo))} ${reason}`);
 }
 
 /** Stores what changed of a repo's settings, and sees to what follows. */

@@ -23,6 +23,9 @@ export const SOURCES = "Sources";
 export const SUMS = "SHA256SUMS";
 export const YUM_KINDS = ["primary", "filelists", "other"] as const;
 
+/** What a plain directory has beside its files: keys, listings, sums. */
+export const DIR_FILES: readonly string[] = ["key.asc", "key.gpg", "index.json", "index.html", SUMS, `${SUMS}.asc`];
+
 /** Architectures of their own: packages for every one, and sources. */
 export const ALL = "all";
 export const SOURCE = "source";

@@ -167,6 +167,19 @@ test("what was in flight when a process ended is released at the next start, wit
   expect(Messages[0]?.Attributes?.ApproximateReceiveCount).toBe("2");
 });
 
+test("a process that is killed again and again over a message does not make a dead letter of it", async () => {
+  const dead = await create("dead");
+  const { Attributes } = await queues.sqs.getQueueAttributes({ QueueUrl: dead, AttributeNames: ["QueueArn"] });
+  const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: Attributes?.QueueArn, maxReceiveCount: 2 });
+  const QueueUrl = await create("a", { VisibilityTimeout: "600", RedrivePolicy });
+  await queues.sqs.sendMessage({ QueueUrl, MessageBody: "m" });
+  for (let kills = 0; kills < 5; kills += 1) {
+    expect(await bodies(QueueUrl)).toEqual(["m"]);
+    expect(queues.endpoint.releaseInFlight()).toBe(1);
+  }
+  expect(await bodies(QueueUrl)).toEqual(["m"]);
+});
+
 test("a send for which the disk has no space fails, and the next one works", async () => {
   const QueueUrl = await create("a");
   const pages = Number(database.db.statement("PRAGMA page_count").get()?.page_count);

@@ -250,8 +250,13 @@ export function queueStore(db: LocalDatabase) {
     /** When the next message of the queue comes in sight by itself. */
     nextVisible: (queue: string, now: number) =>
       number("SELECT min(visible) AS n FROM sqs_message WHERE queue = ? AND visible > ?", queue, now),
+    // A process that was killed is no fault of the message it worked on: that try does not count towards the dead letters.
     releaseInFlight: (now: number) =>
-      run("UPDATE sqs_message SET visible = ? WHERE visible > ? AND receipt IS NOT NULL", now, now),
+      run(
+        "UPDATE sqs_message SET visible = ?, tries = max(0, tries - 1) WHERE visible > ? AND receipt IS NOT NULL",
+        now,
+        now,
+      ),
     expire(now: number): void {
       run("DELETE FROM sqs_deduplication WHERE until <= ?", now);
       for (const { name } of all("SELECT name FROM sqs_queue")) {
