@@ -105,6 +105,11 @@ export function createConnections(options: ConnectionOptions): Connections {
       const stale = request.reusedSocket && use === "kept" && isReset(error);
       reject(ask.signal?.aborted ? ask.signal.reason : stale ? STALE : failureOf(error, request.socket, ask.at));
     });
+    // An answer that is none (101, for another protocol) ends it without an error.
+    request.once("close", () => {
+      settle();
+      reject(new UpstreamFault({ url: ask.at, expected: "an answer", got: "the end" }));
+    });
     request.end();
     return promise;
   }

@@ -20,11 +20,11 @@ export type UpstreamSite = {
 
 export type Certificate = { readonly key: string; readonly cert: string };
 
-export type SiteOptions = { readonly address?: string; readonly certificate?: Certificate };
+export type SiteOptions = { readonly address?: string; readonly port?: number; readonly certificate?: Certificate };
 
 export async function openUpstream(
   answer: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
-  { address = "127.0.0.1", certificate }: SiteOptions = {},
+  { address = "127.0.0.1", port = 0, certificate }: SiteOptions = {},
 ): Promise<UpstreamSite> {
   const requests: UpstreamSite["requests"] = [];
   const listener: RequestListener = (request, response) => {
@@ -32,7 +32,7 @@ export async function openUpstream(
     void answer(request, response);
   };
   const server = certificate ? createHttps({ ...certificate }, listener) : createHttp(listener);
-  return { ...(await listen(server, address, certificate ? "https" : "http")), requests };
+  return { ...(await listen(server, address, port, certificate ? "https" : "http")), requests };
 }
 
 /** A server that speaks what it likes: bytes in, bytes out. */
@@ -42,10 +42,15 @@ export async function openRaw(answer: (socket: Socket, nth: number) => void): Pr
     nth++;
     answer(socket, nth);
   });
-  return listen(server, "127.0.0.1", "http");
+  return listen(server, "127.0.0.1", 0, "http");
 }
 
-async function listen(server: Server, address: string, scheme: string): Promise<Omit<UpstreamSite, "requests">> {
+async function listen(
+  server: Server,
+  address: string,
+  wanted: number,
+  scheme: string,
+): Promise<Omit<UpstreamSite, "requests">> {
   const connections = { made: 0, open: 0, most: 0 };
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
@@ -61,7 +66,7 @@ async function listen(server: Server, address: string, scheme: string): Promise<
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(0, address, resolve);
+  server.listen(wanted, address, resolve);
   await promise;
   onTestFinished(async () => {
     for (const socket of sockets) socket.destroy();
