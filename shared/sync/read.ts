@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import type { Entry } from "../tree/entry.ts";
 import { readApt } from "./read-apt.ts";
+import { readYum } from "./read-yum.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** All that an upstream lists now, and a blob of what its own indexes were, to ask next time whether they changed. */
@@ -10,5 +11,6 @@ export type UpstreamRead = { readonly entries: readonly Entry[]; readonly state:
 
 export function readUpstream(ctx: Context, upstream: Upstream): Promise<UpstreamRead | "unchanged"> {
   if (upstream.type === "apt") return readApt(ctx, upstream);
-  throw new AppError("unprocessable", `upstreams of type ${upstream.type} cannot be synced`);
+  if (upstream.type === "yum") return readYum(ctx, upstream);
+  throw new AppError("unprocessable", `upstreams of type ${upstream.type} are not synced; apt and yum are`);
 }

@@ -1,0 +1,125 @@
+import { z } from "zod";
+import { type Sha256, sha256Of } from "../blob.ts";
+import type { Context } from "../context.ts";
+import { AppError } from "../error.ts";
+import { verifyDetached } from "../signing/verify.ts";
+import { fetchBytes, fetchIfChanged } from "../upstream/fetch-bytes.ts";
+import { UpstreamError } from "../upstream/fetch-error.ts";
+import { withCredentialsOf } from "./batch.ts";
+import type { Upstream } from "./upstream.ts";
+
+const MOST_POINTER_BYTES = 16 * 1024 * 1024;
+const MOST_SIGNATURE_BYTES = 1024 * 1024;
+/** Of one index, unpacked; Debian's largest has 60 MB. */
+export const MOST_INDEX_BYTES = 2 * 1024 * 1024 * 1024;
+export const MOST_RATIO = 500;
+
+/** An upstream at its address, credentials and all. */
+export type Site = { readonly ctx: Context; readonly upstream: Upstream; readonly address: string };
+
+const State = z.object({
+  /** Of what was asked for: other settings make another tree of the same upstream. */
+  settings: z.string(),
+  releases: z.array(
+    z.object({ url: z.string(), sha256: z.string(), etag: z.string().optional(), lastModified: z.string().optional() }),
+  ),
+});
+export type State = z.infer<typeof State>;
+type ReleaseState = State["releases"][number];
+
+/** Where a path of the upstream lies; without credentials. */
+export function urlOf({ upstream }: Site, path: string): string {
+  const encoded = path
+    .split("/")
+    .map((part) => encodeURIComponent(part).replace(/%(2B|7E|3A|40|3D)/g, decodeURIComponent));
+  return `${upstream.path.replace(/\/+$/, "")}/${encoded.join("/")}`;
+}
+
+export function saveState({ ctx, upstream }: Site, pointers: readonly Pick<Pointer, "state">[]): Promise<Sha256> {
+  const state: State = { settings: settingsOf(upstream), releases: pointers.map((one) => one.state) };
+  return ctx.objects.putBlob(Buffer.from(JSON.stringify(state)));
+}
+
+export async function lastState({ ctx, upstream }: Site): Promise<State | undefined> {
+  if (upstream.synced === undefined) return undefined;
+  const state = State.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(upstream.synced)).toString("utf8")));
+  return state.settings === settingsOf(upstream) ? state : undefined;
+}
+
+function settingsOf({ path, series, components, architectures, key, policy, include, exclude }: Upstream): Sha256 {
+  return sha256Of(JSON.stringify([path, series, components, architectures, key, policy, include, exclude]));
+}
+
+function stateOf(
+  url: string,
+  fetched: { bytes: Uint8Array; etag: string | undefined; lastModified: string | undefined },
+): ReleaseState {
+  const { etag, lastModified } = fetched;
+  return { url, sha256: sha256Of(fetched.bytes), ...(etag ? { etag } : {}), ...(lastModified ? { lastModified } : {}) };
+}
+
+/** The file that names all others (Release, repomd.xml), as it was read. */
+export type Pointer = {
+  readonly url: string;
+  readonly state: ReleaseState;
+  readonly isOld: boolean;
+  /** Its text, verified; asked for only where something changed. */
+  readonly text: () => Promise<string>;
+};
+
+/** A file that may not have changed since the last commit; then it costs one request. */
+export async function pointerAt(
+  { ctx, address }: Site,
+  url: string,
+  before: State | undefined,
+  textOf: (bytes: Uint8Array, url: string) => Promise<string>,
+): Promise<Pointer> {
+  const old = before?.releases.find((one) => one.url === url);
+  const want = { maxBytes: MOST_POINTER_BYTES };
+  const asked = withCredentialsOf(address, url);
+  const fetched = await fetchIfChanged(ctx.fetcher, asked, {
+    ...want,
+    etag: old?.etag,
+    lastModified: old?.lastModified,
+  });
+  if (fetched) {
+    const text = await textOf(fetched.bytes, url);
+    const state = stateOf(url, fetched);
+    return { url, state, isOld: old?.sha256 === state.sha256, text: async () => text };
+  }
+  if (!old) throw new Error("not modified, though nobody asked");
+  // Another series changed: then this one is read whole too.
+  const text = async () => textOf((await fetchBytes(ctx.fetcher, asked, want)).bytes, url);
+  return { url, state: old, isOld: true, text };
+}
+
+/** Where a key is given, the signature beside a file must be one of its. */
+export async function checkDetached({ ctx, upstream, address }: Site, bytes: Uint8Array, url: string): Promise<void> {
+  if (upstream.key === undefined) return;
+  const want = { maxBytes: MOST_SIGNATURE_BYTES };
+  const signature = await fetchBytes(ctx.fetcher, withCredentialsOf(address, url), want);
+  await verifyDetached(bytes, signature.bytes, upstream.key);
+}
+
+/** What is wrong with a file is told with its address. */
+export async function named<T>(url: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof AppError) || error instanceof UpstreamError) throw error;
+    throw new AppError(error.kind, `${url}: ${error.message}`, { ...error.details, url });
+  }
+}
+
+export async function unless404<T>(fetch: () => Promise<T>): Promise<T | "absent"> {
+  try {
+    return await fetch();
+  } catch (error) {
+    if (isAbsent(error)) return "absent";
+    throw error;
+  }
+}
+
+export function isAbsent(error: unknown): boolean {
+  return error instanceof UpstreamError && (error.status === 404 || error.status === 403 || error.status === 410);
+}
