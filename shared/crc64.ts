@@ -1,6 +1,6 @@
 // CRC-64/XZ (ECMA-182, reflected), in two 32-bit halves: BigInt would be some fifty times slower.
-const LOW = new Uint32Array(256);
-const HIGH = new Uint32Array(256);
+const LOW = new Int32Array(256);
+const HIGH = new Int32Array(256);
 for (let i = 0; i < 256; i++) {
   let low = i;
   let high = 0;
@@ -17,17 +17,34 @@ for (let i = 0; i < 256; i++) {
   HIGH[i] = high;
 }
 
-/** As the .xz format stores it: 8 bytes, little-endian. */
-export function crc64Xz(bytes: Uint8Array): Buffer {
-  let low = -1;
-  let high = -1;
-  for (let i = 0; i < bytes.length; i++) {
-    const index = (low ^ (bytes[i] as number)) & 0xff;
-    low = ((low >>> 8) | (high << 24)) ^ (LOW[index] as number);
-    high = (high >>> 8) ^ (HIGH[index] as number);
+/** The checksum of bytes that come in parts. */
+export class Crc64 {
+  #low = -1;
+  #high = -1;
+
+  update(bytes: Uint8Array): void {
+    let low = this.#low;
+    let high = this.#high;
+    for (let i = 0; i < bytes.length; i++) {
+      const index = (low ^ (bytes[i] as number)) & 0xff;
+      low = ((low >>> 8) | (high << 24)) ^ (LOW[index] as number);
+      high = (high >>> 8) ^ (HIGH[index] as number);
+    }
+    this.#low = low;
+    this.#high = high;
   }
-  const sum = Buffer.alloc(8);
-  sum.writeUInt32LE(~low >>> 0, 0);
-  sum.writeUInt32LE(~high >>> 0, 4);
-  return sum;
+
+  /** As the .xz format stores it: 8 bytes, little-endian. */
+  digest(): Buffer {
+    const sum = Buffer.alloc(8);
+    sum.writeInt32LE(~this.#low, 0);
+    sum.writeInt32LE(~this.#high, 4);
+    return sum;
+  }
+}
+
+export function crc64Xz(bytes: Uint8Array): Buffer {
+  const crc = new Crc64();
+  crc.update(bytes);
+  return crc.digest();
 }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import { Crc64 } from "./decompress-stream-crc64.ts";
+import { Crc64 } from "./crc64.ts";
 import type { ByteSource } from "./decompress-stream-input.ts";
 import { lzma2Stream, Window } from "./decompress-stream-lzma2.ts";
 import { FormatError } from "./error.ts";
