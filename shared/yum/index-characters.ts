@@ -25,6 +25,12 @@ export function isNameByte(byte: number | undefined): boolean {
   return isNameStart(byte) || (byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2e;
 }
 
+export function sameBytes(bytes: Buffer, start: number, end: number, otherStart: number, otherEnd: number): boolean {
+  if (end - start !== otherEnd - otherStart) return false;
+  for (let i = end - start - 1; i >= 0; i--) if (bytes[start + i] !== bytes[otherStart + i]) return false;
+  return true;
+}
+
 /** What must not stand there: control characters and, in text and values, what begins a reference and is none. UTF-8 is checked elsewhere, many tokens at once. */
 export function checkCharacters(bytes: Buffer, start: number, end: number, references: boolean): Fault | undefined {
   for (let at = start; at < end; at++) {
@@ -89,13 +95,20 @@ export function attributesEnd(
     if (quote === undefined) return undefined;
     if (quote !== 0x22 && quote !== 0x27) return { what: "an attribute's value lacks its quotes", at };
     const valueStart = at + 1;
-    at = bytes.indexOf(quote, valueStart);
-    if (at === -1) return undefined;
-    const less = bytes.subarray(valueStart, at).indexOf(0x3c);
-    if (less !== -1) return { what: "`<` in an attribute's value", at: valueStart + less };
-    const name = bytes.subarray(nameStart, nameEnd);
-    if (found.some((one) => name.equals(bytes.subarray(one.nameStart, one.nameEnd))))
-      return { what: `the attribute ${name.toString("latin1")} stands there twice`, at: nameStart };
+    let hasReference = false;
+    for (at = valueStart; bytes[at] !== quote; at++) {
+      const byte = bytes[at];
+      if (byte === undefined) return undefined;
+      if (byte === 0x3c) return { what: "`<` in an attribute's value", at };
+      if (byte === 0x26) hasReference = true;
+      if (byte < 0x20 && !isSpace(byte)) return { what: "a control character", at };
+    }
+    const fault = hasReference ? checkCharacters(bytes, valueStart, at, true) : undefined;
+    if (fault !== undefined) return fault;
+    if (found.some((one) => sameBytes(bytes, one.nameStart, one.nameEnd, nameStart, nameEnd))) {
+      const name = bytes.toString("latin1", nameStart, nameEnd);
+      return { what: `the attribute ${name} stands there twice`, at: nameStart };
+    }
     found.push({ nameStart, nameEnd, valueStart, valueEnd: at });
     at++;
   }

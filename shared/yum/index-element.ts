@@ -21,6 +21,11 @@ export class PackageSpans {
   #open: (ChildSpan & { name: string }) | undefined;
   #depth = 0;
 
+  /** Within a child that is asked for, whose end is not yet known. */
+  get isOpen(): boolean {
+    return this.#open !== undefined;
+  }
+
   /** Takes the scanner's token; true when the element is over. @throws FormatError when a child stands there twice */
   take(scanner: XmlScanner): boolean {
     const { start, at: end, attributes } = scanner;

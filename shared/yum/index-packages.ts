@@ -86,7 +86,8 @@ class IndexReader {
     await this.#input.fill(3);
     scanner.bytes = this.#input.bytes;
     checkUtf8(scanner, 0, 0);
-    this.#drop(prologEnd(scanner.bytes));
+    scanner.at = prologEnd(scanner.bytes);
+    this.#drop(scanner.at);
     for (;;) {
       if (!(await this.#next())) throw scanner.fail("it ends before its root element", scanner.at);
       checkUtf8(scanner, scanner.start, scanner.at);
@@ -148,10 +149,10 @@ class IndexReader {
     const scanner = this.#scanner;
     const isPackage = localName(scanner.name) === "package";
     // Everything before it is gone: its first byte is the first there is.
-    this.#dropBefore(scanner.start);
+    this.#drop(scanner.start);
     const spans = new PackageSpans();
     while (!spans.take(scanner)) {
-      if (!(await this.#next())) throw scanner.fail("it ends within a package", scanner.at);
+      if (!scanner.advance() && !(await this.#next())) throw scanner.fail("it ends within a package", scanner.at);
       if (scanner.at > MAX_PACKAGE_BYTES) throw scanner.fail(`a package of more than ${MAX_PACKAGE_BYTES} bytes`, 0);
     }
     checkUtf8(scanner, 0, scanner.at);
@@ -183,43 +184,21 @@ class IndexReader {
   async #next(): Promise<boolean> {
     const scanner = this.#scanner;
     for (;;) {
-      scanner.bytes = this.#input.bytes;
-      scanner.base = this.#input.offset;
       if (scanner.advance()) return true;
       const there = scanner.bytes.length;
       const pending = there - scanner.at;
       if (pending > MAX_PACKAGE_BYTES)
         throw scanner.fail(`more than ${MAX_PACKAGE_BYTES} bytes without an end`, scanner.at);
       // As much again as is still without its end: a long token is then looked through a few times, not once for each piece.
-      if ((await this.#input.fill(there + Math.max(pending, 1))) === there) {
-        scanner.bytes = this.#input.bytes;
-        return false;
-      }
+      const filled = await this.#input.fill(there + Math.max(pending, 1));
+      scanner.bytes = this.#input.bytes;
+      if (filled === there) return false;
     }
   }
 
   #drop(count: number): void {
     this.#input.skip(count);
-    this.#scanner.at = 0;
-    this.#scanner.bytes = this.#input.bytes;
-    this.#scanner.base = this.#input.offset;
-  }
-
-  /** Moves the beginning to the token that was just read, whose places move along. */
-  #dropBefore(start: number): void {
-    const scanner = this.#scanner;
-    const { at, nameStart, nameEnd } = scanner;
-    this.#drop(start);
-    scanner.start = 0;
-    scanner.at = at - start;
-    scanner.nameStart = nameStart - start;
-    scanner.nameEnd = nameEnd - start;
-    for (const one of scanner.attributes) {
-      one.nameStart -= start;
-      one.nameEnd -= start;
-      one.valueStart -= start;
-      one.valueEnd -= start;
-    }
+    this.#scanner.rebase(count, this.#input.bytes);
   }
 }
 

@@ -11,7 +11,7 @@ import { xmlAttribute, xmlAttributes } from "./xml.ts";
  * @throws AppError `unprocessable` when it has no checksum or place
  */
 export function rewritePrimary(chunk: Buffer, ours: { pkgid: Sha256; href: string; sizeBytes: number }): Buffer {
-  const spans = spansOf(chunk);
+  const spans = spansOf(chunk, ["checksum", "location", "size"]);
   const patches: Patch[] = [
     { ...childOf(spans, "checksum"), text: `<checksum type="sha256" pkgid="YES">${ours.pkgid}</checksum>` },
     { ...childOf(spans, "location"), text: `<location${xmlAttributes({ href: ours.href })}/>` },
@@ -25,18 +25,21 @@ export function rewritePrimary(chunk: Buffer, ours: { pkgid: Sha256; href: strin
 
 /** An element of filelists.xml or other.xml as we publish it: only the checksum of the rpm is ours. */
 export function rewriteOther(chunk: Buffer, pkgid: Sha256): Buffer {
-  const found = spansOf(chunk).attributes.find(
+  const found = spansOf(chunk, []).attributes.find(
     (one) => chunk.toString("latin1", one.nameStart, one.nameEnd) === "pkgid",
   );
   if (found === undefined) throw new AppError("unprocessable", "a package's element has no pkgid");
   return withLineFeed(patched(chunk, [{ start: found.valueStart, end: found.valueEnd, text: xmlAttribute(pkgid) }]));
 }
 
-function spansOf(chunk: Buffer): PackageSpans {
+/** Reads on only until the children asked for are there: what follows them is most of an element, and was read before. */
+function spansOf(chunk: Buffer, wanted: readonly string[]): PackageSpans {
   const scanner = new XmlScanner("package");
   scanner.bytes = chunk;
   const spans = new PackageSpans();
-  while (scanner.advance()) if (spans.take(scanner)) return spans;
+  while (scanner.advance()) {
+    if (spans.take(scanner) || (!spans.isOpen && wanted.every((name) => spans.children.has(name)))) return spans;
+  }
   throw scanner.fail("the element has no end", scanner.at);
 }
 

@@ -1,5 +1,5 @@
 import { FormatError } from "../error.ts";
-import { attributesEnd, checkCharacters, isNameByte, isNameStart, isSpace } from "./index-characters.ts";
+import { attributesEnd, checkCharacters, isNameByte, isNameStart, isSpace, sameBytes } from "./index-characters.ts";
 
 export type TokenKind = "open" | "close" | "text" | "cdata" | "comment" | "instruction";
 
@@ -31,8 +31,9 @@ export class XmlScanner {
   selfClosing = false;
 
   readonly #where: string;
-  /** The names of the elements that are open; copies, since the bytes move on. */
-  readonly #open: Buffer[] = [];
+  /** The name of the root, a copy since its bytes are let go; and where those of the elements open in it are. */
+  #root: Buffer | undefined;
+  readonly #open: { nameStart: number; nameEnd: number }[] = [];
 
   constructor(where: string) {
     this.#where = where;
@@ -40,6 +41,26 @@ export class XmlScanner {
 
   get depth(): number {
     return this.#open.length;
+  }
+
+  /** The first `count` bytes are let go, none of them after the last token's start; `bytes` are those that are left. */
+  rebase(count: number, bytes: Buffer): void {
+    this.bytes = bytes;
+    this.base += count;
+    this.at -= count;
+    this.start -= count;
+    this.nameStart -= count;
+    this.nameEnd -= count;
+    for (const one of this.attributes) {
+      one.nameStart -= count;
+      one.nameEnd -= count;
+      one.valueStart -= count;
+      one.valueEnd -= count;
+    }
+    for (const one of this.#open) {
+      one.nameStart -= count;
+      one.nameEnd -= count;
+    }
   }
 
   get name(): string {
@@ -91,13 +112,10 @@ export class XmlScanner {
     let end = this.nameEnd;
     while (isSpace(bytes[end])) end++;
     if (end >= bytes.length) return false;
-    const open = this.#open.at(-1);
-    const name = bytes.subarray(this.nameStart, this.nameEnd);
-    if (bytes[end] !== GREATER || open === undefined || !open.equals(name))
-      throw this.fail(
-        `</${open?.toString("latin1") ?? "nothing"}> expected, </${name.toString("latin1", 0, 60)}> found`,
-        this.at,
-      );
+    if (bytes[end] !== GREATER || !this.#closesOpen()) {
+      const found = bytes.toString("latin1", this.nameStart, Math.min(this.nameEnd, this.nameStart + 60));
+      throw this.fail(`</${this.#openName()}> expected, </${found}> found`, this.at);
+    }
     this.#open.pop();
     return this.#token("close", end + 1);
   }
@@ -113,14 +131,30 @@ export class XmlScanner {
     const result = attributesEnd(bytes, this.nameEnd, attributes);
     if (result === undefined) return false;
     if ("what" in result) throw this.fail(`element ${this.name}: ${result.what}`, result.at);
-    for (const { valueStart, valueEnd } of attributes) this.#check(valueStart, valueEnd);
     this.attributes = attributes;
     this.selfClosing = bytes[result.end - 2] === SLASH;
     if (!this.selfClosing) {
       if (this.#open.length === MAX_DEPTH) throw this.fail(`elements more than ${MAX_DEPTH} deep`, this.at);
-      this.#open.push(Buffer.from(bytes.subarray(this.nameStart, this.nameEnd)));
+      this.#root ??= Buffer.from(bytes.subarray(this.nameStart, this.nameEnd));
+      this.#open.push({ nameStart: this.nameStart, nameEnd: this.nameEnd });
     }
     return this.#token("open", result.end);
+  }
+
+  /** Whether the name just read is that of the innermost open element. */
+  #closesOpen(): boolean {
+    const { bytes, nameStart, nameEnd } = this;
+    const open = this.#open.at(-1);
+    if (open === undefined) return false;
+    if (this.#open.length === 1) return this.#root?.equals(bytes.subarray(nameStart, nameEnd)) ?? false;
+    return sameBytes(bytes, open.nameStart, open.nameEnd, nameStart, nameEnd);
+  }
+
+  #openName(): string {
+    const open = this.#open.at(-1);
+    if (open === undefined) return "nothing";
+    if (this.#open.length === 1) return this.#root?.toString("latin1") ?? "";
+    return this.bytes.toString("latin1", open.nameStart, open.nameEnd);
   }
 
   #nameEnd(start: number): number {

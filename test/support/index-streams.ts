@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import type { StreamCompression } from "../../shared/decompress-stream.ts";
 
@@ -47,8 +49,10 @@ export async function listed<T>(stream: AsyncIterable<T>): Promise<T[]> {
 
 /** What stays in memory while a stream is read, at most, above what was there before. */
 export async function growthBytes(work: (measure: () => void) => Promise<void>): Promise<number> {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc");
   const held = () => {
-    globalThis.gc?.();
+    collectGarbage();
     const { heapUsed, external } = process.memoryUsage();
     return heapUsed + external;
   };
