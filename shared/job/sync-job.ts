@@ -37,7 +37,10 @@ export async function tellProgress(
   await ctx.table.update(keys.job(id), { set }, { equals: { state: "working" } });
 }
 
+const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 export async function findSyncJob(ctx: Context, id: string): Promise<SyncJob | undefined> {
+  if (!ID.test(id)) return undefined;
   const item = await ctx.table.get(keys.job(id));
   return item?.kind === "sync" ? SyncJobItem.parse(item) : undefined;
 }

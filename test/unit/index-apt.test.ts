@@ -188,7 +188,8 @@ test("a republished source stanza keeps its list with MD5", () => {
 
 const DEBIAN = join(import.meta.dirname, "../../../shared/data/debian-bookworm-main-amd64.Packages.xz");
 
-test.runIf(existsSync(DEBIAN))("Debian's main is read whole in little time and memory", async () => {
+const whereDebianIs = existsSync(DEBIAN) ? test : undefined;
+whereDebianIs?.("Debian's main is read whole in little time and memory", async () => {
   const started = performance.now();
   const names = new Set<string>();
   let bytes = 0;
