@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import { sha256Of } from "../../shared/blob.ts";
+import { compressionOfName, decompressStream } from "../../shared/decompress-stream.ts";
+import type { IndexKind } from "../../shared/yum/chunks.ts";
+import { readPackagesXml } from "../../shared/yum/index-packages.ts";
+import { readRepomd } from "../../shared/yum/repomd-read.ts";
+import { someRpms, type upstreamOf } from "../support/index-rpms.ts";
+import { growthBytes, inPieces, joined, listed } from "../support/index-streams.ts";
+
+const _RPMS = someRpms();
+
+type Upstream = ReturnType<typeof upstreamOf>;
+
+function _plain(upstream: Upstream, kind: IndexKind): Promise<Buffer> {
+  const record = readRepomd(upstream("repodata/repomd.xml"), "repomd.xml").records.find((one) => one.type === kind);
+  const href = record?.href ?? "";
+  return joined(decompressStream(compressionOfName(href), inPieces(upstream(href), [999]), { maxBytes: 1 << 24 }));
+}
+
+const _parts = (kind: IndexKind, bytes: Uint8Array, sizes = [65_536]) =>
+  listed(readPackagesXml(kind, inPieces(bytes, sizes), { where: `${kind}.xml` }));
+
+const _primaries = (bytes: Uint8Array, sizes = [65_536]) =>
+  listed(readPackagesXml("primary", inPieces(bytes, sizes), { where: "primary.xml" }));
+
+test("memory does not grow with the index", async () => {
+  const head = Buffer.from("<filelists>\n");
+  const files = "  <file>/usr/share/some/folder/file-name.txt</file>\n".repeat(400);
+  async function* large() {
+    yield head;
+    for (let i = 0; i < 4000; i++)
+      yield Buffer.from(
+        `<package pkgid="${sha256Of(`${i}`)}" name="n${i}" arch="x"><version ver="1" rel="1"/>\n${files}</package>\n`,
+      );
+    yield Buffer.from("</filelists>");
+  }
+  let seen = 0;
+  let bytes = 0;
+  const growth = await growthBytes(async (measure) => {
+    for await (const one of readPackagesXml("filelists", large(), { where: "large" })) {
+      bytes += one.chunk.length;
+      if (++seen % 500 === 0) measure();
+    }
+  });
+  expect(seen).toBe(4000);
+  expect(bytes).toBeGreaterThan(80_000_000);
+  expect(growth).toBeLessThan(40_000_000);
+});
+
+test("a token that comes in many pieces is looked through a few times only, and has a limit", async () => {
+  async function* endless(start: string, piece: string) {
+    yield Buffer.from(start);
+    for (let i = 0; i < 2500; i++) yield Buffer.from(piece);
+  }
+  const started = performance.now();
+  for (const start of ["<filelists><!--", "<filelists><package a='", "<filelists><package><![CDATA[", "<filelists>"]) {
+    const stream = endless(start, " x".repeat(16_384));
+    await expect(listed(readPackagesXml("filelists", stream, { where: "w" }))).rejects.toThrow(
+      /^w: more than 67108864 bytes/,
+    );
+  }
+  const many = endless('<filelists><package pkgid="x">', "<file>x</file>".repeat(3000));
+  await expect(listed(readPackagesXml("filelists", many, { where: "w" }))).rejects.toThrow(
+    /a package of more than 67108864/,
+  );
+  expect(performance.now() - started).toBeLessThan(20_000);
+});
