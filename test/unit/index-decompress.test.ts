@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compressionOfName, decompressStream, type StreamCompression } from "../../shared/decompress-stream.ts";
@@ -71,11 +72,15 @@ describe.each(KINDS)("%s", (kind) => {
       if (length === firstEnds) continue;
       const error = await unpack(kind, packed.subarray(0, length), [7]).catch((thrown: unknown) => thrown);
       expect(error, `${length} bytes`).toBeInstanceOf(FormatError);
+      expect(String(error), `${length} bytes`).toMatch(/ends too early|unexpected end of file/);
     }
   });
 
-  test("a changed byte is an error or changes nothing", async () => {
-    const content = TEXT.subarray(0, 3000);
+  // What does not pack is stored as it is: there only the checksum tells.
+  test.each([
+    ["text", TEXT.subarray(0, 3000)],
+    ["noise", randomBytes(2000)],
+  ])("a changed byte in packed %s is an error or changes nothing", async (_, content) => {
     const packed = pack(kind, content);
     await fc.assert(
       fc.asyncProperty(fc.nat(packed.length - 1), fc.integer({ min: 1, max: 255 }), async (at, bits) => {
@@ -176,6 +181,17 @@ test("an xz window that slides many times", async () => {
   const content = Buffer.concat(Array.from({ length: 200 }, (_, i) => Buffer.concat([part, Buffer.from(`turn ${i}`)])));
   const packed = pack("xz", content, "--lzma2=dict=64KiB");
   expect((await unpack("xz", packed, [5000])).equals(content)).toBe(true);
+});
+
+test("an xz index that does not match its blocks, though its own checksum is right", async () => {
+  const packed = pack("xz", TEXT, "--block-size=20000");
+  const footer = packed.length - 12;
+  const start = footer - (packed.readUInt32LE(footer + 4) + 1) * 4;
+  expect(packed[start]).toBe(0);
+  // After the number of blocks, the first block's size.
+  packed[start + 2] = (packed[start + 2] ?? 0) ^ 1;
+  packed.writeUInt32LE(crc32(packed.subarray(start, footer - 4)), footer - 4);
+  await expect(unpack("xz", packed)).rejects.toThrow("the xz index does not match the blocks before it");
 });
 
 test("an xz file that wants a huge dictionary is refused", async () => {
