@@ -1,27 +1,7 @@
 import { expect, test } from "vitest";
 import { sha256Of } from "../../shared/blob.ts";
-import { compressionOfName, decompressStream } from "../../shared/decompress-stream.ts";
-import type { IndexKind } from "../../shared/yum/chunks.ts";
 import { readPackagesXml } from "../../shared/yum/index-packages.ts";
-import { readRepomd } from "../../shared/yum/repomd-read.ts";
-import { someRpms, type upstreamOf } from "../support/index-rpms.ts";
-import { growthBytes, inPieces, joined, listed } from "../support/index-streams.ts";
-
-const _RPMS = someRpms();
-
-type Upstream = ReturnType<typeof upstreamOf>;
-
-function _plain(upstream: Upstream, kind: IndexKind): Promise<Buffer> {
-  const record = readRepomd(upstream("repodata/repomd.xml"), "repomd.xml").records.find((one) => one.type === kind);
-  const href = record?.href ?? "";
-  return joined(decompressStream(compressionOfName(href), inPieces(upstream(href), [999]), { maxBytes: 1 << 24 }));
-}
-
-const _parts = (kind: IndexKind, bytes: Uint8Array, sizes = [65_536]) =>
-  listed(readPackagesXml(kind, inPieces(bytes, sizes), { where: `${kind}.xml` }));
-
-const _primaries = (bytes: Uint8Array, sizes = [65_536]) =>
-  listed(readPackagesXml("primary", inPieces(bytes, sizes), { where: "primary.xml" }));
+import { growthBytes, listed } from "../support/index-streams.ts";
 
 test("memory does not grow with the index", async () => {
   const head = Buffer.from("<filelists>\n");
