@@ -104,8 +104,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         ...(authorization && { Authorization: authorization }),
       };
       const answer = await connections.request(url, { headers, at, signal: want.signal });
-      // The agent takes its connection back just after the body's end, for the next in the row to use.
-      answer.once("close", () => setImmediate(release));
+      // By then the agent has the connection back, for the next in the row to use.
+      answer.once("close", release);
       return answer;
     } catch (error) {
       release();

@@ -110,6 +110,23 @@ describe("connections", () => {
     expect((await fetchBytes(fetcher, url, MAX)).bytes).toHaveLength(500);
   });
 
+  test("to two ports are to one host", async () => {
+    const [one, two] = await Promise.all([openHeld(), openHeld()]);
+    const fetcher = openFetcher({ maxPerHost: 1, resolve: async () => ["127.0.0.1"] });
+    const first = fetchBytes(fetcher, `http://a.example:${one.site.port}/`, MAX);
+    const held = await one.next();
+    const second = fetchBytes(fetcher, `http://a.example:${two.site.port}/second`, MAX);
+    const marker = fetchBytes(fetcher, `http://b.example:${two.site.port}/marker`, MAX);
+    const { path, answer } = await two.next();
+    expect(path).toBe("/marker");
+    answer();
+    await marker;
+    expect(two.waiting).toEqual([]);
+    held.answer();
+    (await two.next()).answer();
+    await Promise.all([first, second]);
+  });
+
   test("are used again, after a 404 and a 304 too", async () => {
     const site = await openUpstream((request, response) => {
       response.writeHead(Number(request.url?.slice(1)));

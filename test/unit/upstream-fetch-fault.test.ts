@@ -46,6 +46,13 @@ describe("silence is a fault", () => {
     });
   });
 
+  test("is measured from the connection, a new one or one that is kept", async () => {
+    const site = await openUpstream((_, response) => void setTimeout(() => response.end("hello"), 1_000));
+    const fetcher = openFetcher({ connectTimeoutMs: 800 });
+    for (let i = 0; i < 2; i++) expect((await fetchBytes(fetcher, site.origin, MAX)).bytes.toString()).toBe("hello");
+    expect(site.connections.made).toBe(1);
+  });
+
   test("but not of the one who reads", async () => {
     const site = await openUpstream((_, response) => {
       response.write("hello");
@@ -99,6 +106,15 @@ describe("an answer that breaks off is a fault", () => {
   test("where nobody listens", async () => {
     const fault = await thrownBy(openFetcher().get("http://127.0.0.1:1024/", MAX));
     expect(fault).toMatchObject({ name: "UpstreamFault", message: expect.stringContaining("ECONNREFUSED") });
+  });
+
+  test("at each of several addresses, and tells each", async () => {
+    const fetcher = openFetcher({ resolve: async () => ["127.0.0.1", "127.0.0.2"] });
+    const fault = await thrownBy(fetcher.get("http://a.example:1024/", MAX));
+    expect(fault).toMatchObject({
+      name: "UpstreamFault",
+      message: expect.stringMatching(/127\.0\.0\.1:1024.*127\.0\.0\.2:1024/),
+    });
   });
 
   test("bytes beyond the length are nobody's answer", async () => {

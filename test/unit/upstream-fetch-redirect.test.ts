@@ -1,6 +1,14 @@
+import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { fetchBytes } from "../../shared/upstream/fetch-bytes.ts";
-import { certificateFor, openFetcher, openUpstream, thrownBy, type UpstreamSite } from "../support/upstream-site.ts";
+import {
+  certificateFor,
+  openFetcher,
+  openRaw,
+  openUpstream,
+  thrownBy,
+  type UpstreamSite,
+} from "../support/upstream-site.ts";
 
 const MAX = { maxBytes: 1000 };
 
@@ -75,6 +83,24 @@ test("a huge page with a redirect is not read", async () => {
   expect((await fetchBytes(openFetcher(), `${site.origin}/a`, MAX)).bytes.toString()).toBe("hello");
 });
 
+test("an endless page with a redirect is not read", async () => {
+  let sent = 0;
+  const site = await openUpstream((request, response) => {
+    if (request.url === "/b") return void response.end("hello");
+    response.writeHead(302, { Location: "/b" });
+    const chunk = Buffer.alloc(64 * 1024);
+    const send = () => {
+      sent += chunk.length;
+      response.write(chunk);
+    };
+    response.on("drain", send);
+    send();
+  });
+  expect((await fetchBytes(openFetcher(), `${site.origin}/a`, MAX)).bytes.toString()).toBe("hello");
+  // What the kernel's buffers hold.
+  expect(sent).toBeLessThan(32 * 1024 * 1024);
+});
+
 describe("from http to https and back", () => {
   const certificate = certificateFor("secure.example");
   const options = { ca: [certificate.cert], resolve: async () => ["127.0.0.1"] };
@@ -137,12 +163,33 @@ describe("credentials in the URL", () => {
     expect(credentialsSeen(secure).filter(Boolean)).toEqual([]);
   });
 
+  test("do not go from http to https at the same host and port", async () => {
+    const certificate = certificateFor("a.example");
+    const secure = await openUpstream((_, response) => void response.end("hello"), { certificate });
+    const plain = await openUpstream((_, response) => {
+      response.writeHead(302, { Location: `https://a.example:${both.port}/b` }).end();
+    });
+    // One port for both, as 80 and 443 are where a URL names none: a TLS record begins with 22.
+    const both = await openRaw((socket) => {
+      socket.once("data", (first) => {
+        const behind = connect(first[0] === 22 ? secure.port : plain.port, "127.0.0.1");
+        behind.write(first);
+        socket.pipe(behind).pipe(socket);
+        behind.on("error", () => socket.destroy());
+      });
+    });
+    const fetcher = openFetcher({ resolve: async () => ["127.0.0.1"], ca: [certificate.cert] });
+    await fetchBytes(fetcher, `http://user:s3cret@a.example:${both.port}/a`, MAX);
+    expect(credentialsSeen(plain)).toEqual([BASIC]);
+    expect(credentialsSeen(secure)).toEqual([undefined]);
+  });
+
   test("do not come back with one who was elsewhere, who chose where", async () => {
     const away = await openRedirects({ "/": () => `${site.origin}/chosen` });
-    const site: UpstreamSite = await openRedirects({ "/a": `${away.origin}/` });
+    const site: UpstreamSite = await openRedirects({ "/a": `${away.origin}/`, "/chosen": "/again" });
     await fetchBytes(openFetcher(), withCredentials(site, "/a"), MAX);
-    expect(linesOf(site)).toEqual(["GET /a", "GET /chosen"]);
-    expect(credentialsSeen(site)).toEqual([BASIC, undefined]);
+    expect(linesOf(site)).toEqual(["GET /a", "GET /chosen", "GET /again"]);
+    expect(credentialsSeen(site)).toEqual([BASIC, undefined, undefined]);
   });
 
   test("that a redirect brings along are nobody's", async () => {

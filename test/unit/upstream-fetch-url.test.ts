@@ -16,7 +16,7 @@ function refusalOf(text: string): UpstreamError {
 describe("a URL shown without credentials", () => {
   test.each([
     ["poop", "poop"],
-    ["http://deb.debian.org/debian", "http://deb.debian.org/debian"],
+    ["http://mirror.example.org/debian", "http://mirror.example.org/debian"],
     ["HTTP://Deb.Debian.Org/a b", "HTTP://Deb.Debian.Org/a b"],
     ["https://user:pass@host/debian/", "https://host/debian/"],
     ["https://user@host/", "https://host/"],

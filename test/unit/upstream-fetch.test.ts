@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { AppError } from "../../shared/error.ts";
 import type { Fetched, NotModified } from "../../shared/upstream/fetch.ts";
 import { fetchBytes, fetchIfChanged } from "../../shared/upstream/fetch-bytes.ts";
@@ -145,6 +145,9 @@ describe("an answer that is no success", () => {
     ["Sun, soon", undefined],
     ["", undefined],
   ])("Retry-After: %j means %s ms", async (text, ms) => {
+    // A date without a zone is not one of this machine's.
+    vi.stubEnv("TZ", "America/New_York");
+    onTestFinished(() => void vi.unstubAllEnvs());
     const error = await failure(503, { "Retry-After": text }, new Date("1994-11-06T08:49:00Z"));
     expect(error).toMatchObject({ name: "UpstreamFault", retryAfterMs: ms });
   });
