@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context as Request } from "hono";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
-import { findRepo, findReposNamed, REPO_TYPES, type Repo, type RepoRef } from "../../../shared/repo/repo.ts";
+import { findRepo, findReposNamed, REPO_NAME, REPO_TYPES, type Repo, type RepoRef } from "../../../shared/repo/repo.ts";
 import type { Env } from "../app.ts";
 
 export const TYPES = `acceptable types are ${REPO_TYPES.join(", ")}`;
@@ -42,4 +42,17 @@ export function onlyOn(c: Request<Env>): number | undefined {
 
 export function commitTag(commit: { readonly number: number }): string {
   return `"${commit.number}"`;
+}
+
+/** What a PUT makes or changes: the name of the URL, which the body may say again but not otherwise. */
+export function checkSameName(given: string | undefined, name: string): void {
+  if (given === undefined || given === name) return;
+  throw new AppError("invalid", `name is ${JSON.stringify(given)}, the URL says ${JSON.stringify(name)}`);
+}
+
+/** What a PUT is to make, where there is nothing of the name: its type must be told then. */
+export function newRef(name: string, type: RepoRef["type"] | undefined): RepoRef {
+  if (!REPO_NAME.test(name)) throw new AppError("invalid", `name: must match ${REPO_NAME.source}`);
+  if (type === undefined) throw new AppError("invalid", `type is missing: ${TYPES}`);
+  return { type, name };
 }

@@ -1,12 +1,14 @@
 import { z } from "@hono/zod-openapi";
+import type { Context as Request } from "hono";
 import { parseSha256, type Sha256 } from "../../../shared/blob.ts";
-import type { Commit } from "../../../shared/commit.ts";
+import { type Chain, type Commit, headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
 import { type Listed, listedPackages } from "../../../shared/repo/listing.ts";
-import type { Repo } from "../../../shared/repo/repo.ts";
 import type { WantedPackage } from "../../../shared/repo/wanted.ts";
 import { PAGE_ITEMS } from "../../../shared/store/dynamo.ts";
+import type { Env } from "../app.ts";
+import { commitTag } from "./named.ts";
 
 const Place = z.union([z.object({ suite: z.string(), component: z.string() }), z.string().max(1024)]);
 
@@ -75,7 +77,7 @@ export type Filter = { readonly name?: string | undefined; readonly arch?: strin
 /** One page of a commit's packages in the order of their hashes; `more` says whether another follows. */
 export async function mapPage(
   ctx: Context,
-  repo: Pick<Repo, "type">,
+  repo: Pick<Chain, "type">,
   commit: Commit,
   page: number,
   filter: Filter,
@@ -94,10 +96,35 @@ export async function mapPage(
 }
 
 /** The whole map as a blob, for one that no response holds. */
-export async function mapBlob(ctx: Context, repo: Pick<Repo, "type">, commit: Commit): Promise<Sha256> {
+export async function mapBlob(ctx: Context, repo: Pick<Chain, "type">, commit: Commit): Promise<Sha256> {
   const parts: string[] = [];
   for await (const listed of listedPackages(ctx, repo.type, commit)) {
     parts.push(`${JSON.stringify(listed.sha256)}:${JSON.stringify(mapped(listed))}`);
   }
   return ctx.objects.putBlob(Buffer.from(`{${parts.join(",\n")}}\n`));
+}
+
+/** The map of a chain's head: whole where a response holds it, else a page of it, or the way to the whole as a blob. */
+export async function answerMap(
+  c: Request<Env>,
+  chain: Chain,
+  { page, ...filter }: Filter & { readonly page?: number | undefined },
+  address: string,
+) {
+  const { ctx } = c.var;
+  const head = await headOf(ctx, chain);
+  c.header("ETag", commitTag(head));
+  const whole = page === undefined && filter.name === undefined && filter.arch === undefined;
+  if (whole && head.count > PAGE_ITEMS) {
+    const sha256 = await mapBlob(ctx, chain, head);
+    return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/packages.json`, 303);
+  }
+  const { map, more } = await mapPage(ctx, chain, head, page ?? 1, filter);
+  if (more) {
+    const next = new URLSearchParams({ type: chain.type, page: String((page ?? 1) + 1) });
+    if (filter.name !== undefined) next.set("name", filter.name);
+    if (filter.arch !== undefined) next.set("arch", filter.arch);
+    c.header("Link", `<${address}?${next}>; rel="next"`);
+  }
+  return c.json(map, 200);
 }

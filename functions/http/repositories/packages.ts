@@ -1,15 +1,14 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { type Chain, headOf } from "../../../shared/commit.ts";
+import type { Chain } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
 import { patchPackages, setPackages, takeOver } from "../../../shared/repo/change.ts";
 import { findReposNamed, type Repo } from "../../../shared/repo/repo.ts";
-import { PAGE_ITEMS } from "../../../shared/store/dynamo.ts";
 import { findUpstreamsNamed } from "../../../shared/sync/upstream.ts";
 import type { App } from "../app.ts";
 import { json, problem, Sha256Field } from "../schemas.ts";
 import { ByName, commitTag, oneNamed, onlyOn, repoUri, Type } from "./named.ts";
-import { mapBlob, mapPage, PackageMap, WantedMap, wantedOf } from "./package-map.ts";
+import { answerMap, PackageMap, WantedMap, wantedOf } from "./package-map.ts";
 
 const Sync = z.strictObject({ sync: z.strictObject({ name: z.string(), type: z.enum(["upstream", "repo"]) }) });
 const Patch = z.strictObject({
@@ -53,23 +52,7 @@ export function repoPackages(app: App): void {
       const { ctx } = c.var;
       const { type, page, name, arch } = c.req.valid("query");
       const repo = await oneNamed(ctx, c.req.valid("param").name, type);
-      const head = await headOf(ctx, repo);
-      c.header("ETag", commitTag(head));
-      if (page === undefined && name === undefined && arch === undefined && head.count > PAGE_ITEMS) {
-        const sha256 = await mapBlob(ctx, repo, head);
-        return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/packages.json`, 303);
-      }
-      const { map, more } = await mapPage(ctx, repo, head, page ?? 1, { name, arch });
-      if (more) {
-        const next = new URLSearchParams({
-          type: repo.type,
-          page: String((page ?? 1) + 1),
-          ...(name === undefined ? {} : { name }),
-          ...(arch === undefined ? {} : { arch }),
-        });
-        c.header("Link", `<${repoUri(ctx, repo)}/packages?${next}>; rel="next"`);
-      }
-      return c.json(map, 200);
+      return answerMap(c, repo, { page, name, arch }, `${repoUri(ctx, repo)}/packages`);
     },
   );
 

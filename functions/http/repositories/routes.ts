@@ -1,7 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
-import { AppError } from "../../../shared/error.ts";
 import { deleteRepo } from "../../../shared/publication/bury.ts";
 import { publishedOf } from "../../../shared/publication/publish.ts";
 import {
@@ -20,7 +19,7 @@ import { waitFor } from "../../../shared/wait.ts";
 import type { App } from "../app.ts";
 import { json, problem } from "../schemas.ts";
 import { repoHistory } from "./history.ts";
-import { ByName, oneNamed, repoUri, TYPES, Type, typedUri } from "./named.ts";
+import { ByName, checkSameName, newRef, oneNamed, repoUri, Type, typedUri } from "./named.ts";
 import { packages } from "./package.ts";
 import { repoPackages } from "./packages.ts";
 import { upstreams } from "./upstreams.ts";
@@ -147,16 +146,13 @@ export function repositories(app: App): void {
       const { ctx, caller } = c.var;
       const { name } = c.req.valid("param");
       const { name: given, type, ...settings } = c.req.valid("json");
-      if (given !== undefined && given !== name) {
-        throw new AppError("invalid", `name is ${JSON.stringify(given)}, the URL says ${JSON.stringify(name)}`);
-      }
+      checkSameName(given, name);
       const wanted = type ?? c.req.valid("query").type;
       const known = (await findReposNamed(ctx, name)).find((repo) => wanted === undefined || repo.type === wanted);
       if (known) return c.json(await repoView(ctx, await changeRepo(ctx, known, settings)), 200);
-      if (!REPO_NAME.test(name)) throw new AppError("invalid", `name: must match ${REPO_NAME.source}`);
-      if (wanted === undefined) throw new AppError("invalid", `type is missing: ${TYPES}`);
-      await makeRepo(ctx, { type: wanted, name }, settings, caller?.user ?? "");
-      return c.json(await repoView(ctx, await oneNamed(ctx, name, wanted)), 201);
+      const ref = newRef(name, wanted);
+      await makeRepo(ctx, ref, settings, caller?.user ?? "");
+      return c.json(await repoView(ctx, await oneNamed(ctx, name, ref.type)), 201);
     },
   );
 }

@@ -4,7 +4,6 @@ import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
 import { findSyncJob } from "../../../shared/job/sync-job.ts";
 import { REPO_NAME, type RepoRef } from "../../../shared/repo/repo.ts";
-import { PAGE_ITEMS } from "../../../shared/store/dynamo.ts";
 import {
   createUpstream,
   deleteUpstream,
@@ -17,8 +16,8 @@ import {
 import type { App } from "../app.ts";
 import { json, problem } from "../schemas.ts";
 import { CommitView, commitView } from "./history.ts";
-import { ByName, commitTag, TYPES, Type } from "./named.ts";
-import { mapBlob, mapPage, PackageMap } from "./package-map.ts";
+import { ByName, checkSameName, newRef, Type } from "./named.ts";
+import { answerMap, PackageMap } from "./package-map.ts";
 
 const Name = z.string().regex(REPO_NAME, `must match ${REPO_NAME.source}`);
 const NewUpstream = UpstreamSettings.extend({ name: Name, type: Type });
@@ -76,20 +75,7 @@ export function upstreams(app: App): void {
       const { ctx } = c.var;
       const { type, page, name, arch } = c.req.valid("query");
       const upstream = await oneUpstream(ctx, c.req.valid("param").name, type);
-      const head = await headOf(ctx, upstream);
-      c.header("ETag", commitTag(head));
-      if (page === undefined && name === undefined && arch === undefined && head.count > PAGE_ITEMS) {
-        const sha256 = await mapBlob(ctx, upstream, head);
-        return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/packages.json`, 303);
-      }
-      const { map, more } = await mapPage(ctx, upstream, head, page ?? 1, { name, arch });
-      if (more) {
-        const next = new URLSearchParams({ type: upstream.type, page: String((page ?? 1) + 1) });
-        if (name !== undefined) next.set("name", name);
-        if (arch !== undefined) next.set("arch", arch);
-        c.header("Link", `<${upstreamUri(ctx, upstream)}/packages?${next}>; rel="next"`);
-      }
-      return c.json(map, 200);
+      return answerMap(c, upstream, { page, name, arch }, `${upstreamUri(ctx, upstream)}/packages`);
     },
   );
   app.openapi(
@@ -181,15 +167,12 @@ function single(app: App): void {
       const { ctx, caller } = c.var;
       const { name } = c.req.valid("param");
       const { name: given, type, ...settings } = c.req.valid("json");
-      if (given !== undefined && given !== name) {
-        throw new AppError("invalid", `name is ${JSON.stringify(given)}, the URL says ${JSON.stringify(name)}`);
-      }
+      checkSameName(given, name);
       const wanted = type ?? c.req.valid("query").type;
       const known = (await findUpstreamsNamed(ctx, name)).find((one) => wanted === undefined || one.type === wanted);
       if (known) return c.json(await upstreamView(ctx, await resyncUpstream(ctx, known, settings)), 202);
-      if (!REPO_NAME.test(name)) throw new AppError("invalid", `name: must match ${REPO_NAME.source}`);
-      if (wanted === undefined) throw new AppError("invalid", `type is missing: ${TYPES}`);
-      const made = await createUpstream(ctx, { type: wanted, name }, settings, caller?.user ?? "");
+      const ref = newRef(name, wanted);
+      const made = await createUpstream(ctx, ref, settings, caller?.user ?? "");
       return c.json(await upstreamView(ctx, made), 201);
     },
   );
