@@ -7,7 +7,7 @@
  * | its publication state                      | `repo#TYPE#NAME`            | `published`           | get            |
  * | the repos by name                          | `repos`                     | `NAME#TYPE`           | query, pages   |
  * | the upstreams by name                      | `upstreams`                 | `NAME#TYPE`           | query, pages   |
- * | what a sync found, and which batches are copied | `sync#JOB`             | `plan`, `batch#N`     | get; query     |
+ * | what a sync found, and which batches are copied | `sync#JOB`             | `plan`, `batch#HASH`  | get; query     |
  * | repos whose patterns may take a package    | `accepts#FIRST SEGMENT`     | `TYPE#NAME`           | query, pages   |
  * | who follows a repo                         | `followers#TYPE#NAME`       | the follower's name   | query, pages   |
  * | the head and history of a repo             | `commits#REPO ID`           | number, 12 digits     | query, newest first |
@@ -37,7 +37,8 @@ export const keys = {
   repoListing: (type: RepoType, name: string): ItemKey => ({ pk: "repos", sk: `${name}#${type}` }),
   upstreamListing: (type: RepoType, name: string): ItemKey => ({ pk: "upstreams", sk: `${name}#${type}` }),
   syncPlan: (job: string): ItemKey => ({ pk: `sync#${job}`, sk: "plan" }),
-  syncBatch: (job: string, batch: number): ItemKey => ({ pk: `sync#${job}`, sk: `batch#${paddedNumber(batch)}` }),
+  /** By the blob that lists it: a plan made anew counts only what it lists itself. */
+  syncBatch: (job: string, list: Sha256): ItemKey => ({ pk: `sync#${job}`, sk: `batch#${list}` }),
   accepts: (firstSegment: string, type: RepoType, name: string): ItemKey => ({
     pk: `accepts#${firstSegment}`,
     sk: `${type}#${name}`,

@@ -70,10 +70,10 @@ export async function copyBatch(ctx: Context, jobId: string, batch: number): Pro
     const list = plan.batches[batch];
     if (list === undefined) return;
     const copied = await copyFiles(ctx, upstream, await readBatch(ctx, list));
-    await ctx.table.put({ ...keys.syncBatch(jobId, batch), ...copied });
-    const progress = await progressOf(ctx, job);
+    await ctx.table.put({ ...keys.syncBatch(jobId, list), ...copied });
+    const { isComplete, ...progress } = await progressOf(ctx, job, plan);
     await tellProgress(ctx, job.id, progress);
-    if (progress.batches === plan.batches.length) await finish(ctx, upstream, { ...job, ...progress }, plan);
+    if (isComplete) await finish(ctx, upstream, { ...job, ...progress }, plan);
   });
 }
 
@@ -124,17 +124,18 @@ async function end(ctx: Context, upstream: Upstream, job: SyncJob, commit: numbe
   await putSyncJob(ctx, { ...job, state: "done", phase: "end", commit });
 }
 
-async function progressOf(ctx: Context, job: SyncJob) {
-  let batches = 0;
+/** What is copied of a plan. Batches of an earlier plan of the same job, where the upstream changed meanwhile, do not count. */
+async function progressOf(ctx: Context, job: SyncJob, plan: Plan) {
+  const open = new Set(plan.batches.map((list) => keys.syncBatch(job.id, list).sk));
   let packages = 0;
   let bytes = 0;
   for await (const item of everyItem(ctx.table, partitions.sync(job.id), { beginsWith: "batch#" })) {
-    batches += 1;
+    if (!open.delete(item.sk)) continue;
     packages += Number(item.packages);
     bytes += Number(item.bytes);
   }
   return {
-    batches,
+    isComplete: open.size === 0,
     packages: { ...job.packages, done: packages },
     bytes: { ...job.bytes, done: bytes },
   };
