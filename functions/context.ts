@@ -85,7 +85,14 @@ function surroundings(): Surroundings {
     sqs: new SQSClient(),
     sealer: kmsSealer(new KMSClient(), setting(SETTINGS.kmsKeyId)),
     allowPrivateUpstreams: process.env[SETTINGS.allowPrivateUpstreams] === "1",
+    connectionsPerHost: connectionsOf(process.env[SETTINGS.connectionsPerHost]),
   };
+}
+
+/** Undefined where it is no number from 1 to 64: then the fetcher's own limit holds. */
+export function connectionsOf(text: string | undefined): number | undefined {
+  const count = Number(text);
+  return Number.isInteger(count) && count >= 1 && count <= 64 ? count : undefined;
 }
 
 function setting(name: string): string {

@@ -47,6 +47,8 @@ export class PackhouseStack extends Stack {
       [SETTINGS.publicUrl]: edge.url,
       [SETTINGS.kmsKeyId]: stored.sealingKey.keyArn,
       [SETTINGS.allowPrivateUpstreams]: "0",
+      [SETTINGS.connectionsPerHost]: "4",
+      [SETTINGS.upstreamBuckets]: "",
     };
     const make = (name: FunctionName): NodeFunction => {
       const made = new NodeFunction(this, name, {

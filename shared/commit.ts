@@ -25,6 +25,8 @@ export type Commit = {
   readonly hashes: Sha256;
   /** Entries in the tree. */
   readonly count: number;
+  /** A blob that lists the files which are published beside the packages, see `tree/carried.ts`; most have none. */
+  readonly carried?: Sha256 | undefined;
   readonly parent: number | undefined;
   readonly at: string;
   readonly by: string;
@@ -36,6 +38,7 @@ const CommitItem = z.object({
   tree: z.custom<Sha256>((value) => typeof value === "string"),
   hashes: z.custom<Sha256>((value) => typeof value === "string"),
   count: z.number().int().nonnegative(),
+  carried: z.custom<Sha256>((value) => typeof value === "string").optional(),
   parent: z.number().int().optional(),
   at: z.string(),
   by: z.string(),
@@ -125,23 +128,27 @@ export async function commitDelta(
     if (tree.root === head.tree) return { commit: head, refused };
     const hashes = await editHashes(ctx.objects, hashesBefore, changes);
     const at = ctx.now().toISOString();
-    const commit = childOf(head, { tree: tree.root, hashes: hashes.root, count: tree.count, at, by, message });
+    const { carried } = head;
+    const commit = childOf(head, { tree: tree.root, hashes: hashes.root, count: tree.count, carried, at, by, message });
     return (await putCommit(ctx, repo.id, commit)) ? { commit, refused } : undefined;
   });
 }
+
+/** What a commit holds, apart from who made it when. */
+export type Holding = Pick<Commit, "tree" | "hashes" | "count" | "carried">;
 
 /** A commit of a tree that is there already: another's head, or an earlier one's. One write, whatever its size. */
 export async function commitTree(
   ctx: Context,
   repo: Chain,
-  { tree, hashes, count }: Pick<Commit, "tree" | "hashes" | "count">,
+  { tree, hashes, count, carried }: Holding,
   { by, message, onlyOn }: CommitTerms,
 ): Promise<Commit> {
   return untilFirst(repo, async () => {
     const head = await headOf(ctx, repo);
     checkHead(repo, head, onlyOn);
-    if (head.tree === tree) return head;
-    const commit = childOf(head, { tree, hashes, count, at: ctx.now().toISOString(), by, message });
+    if (head.tree === tree && head.carried === carried) return head;
+    const commit = childOf(head, { tree, hashes, count, carried, at: ctx.now().toISOString(), by, message });
     return (await putCommit(ctx, repo.id, commit)) ? commit : undefined;
   });
 }

@@ -12,6 +12,10 @@ export const SETTINGS = {
   kmsKeyId: "PACKHOUSE_KMS_KEY_ID",
   /** "1": upstreams may lie at addresses that are not public. */
   allowPrivateUpstreams: "PACKHOUSE_ALLOW_PRIVATE_UPSTREAMS",
+  /** At most so many connections to one upstream's host at a time. */
+  connectionsPerHost: "PACKHOUSE_CONNECTIONS_PER_HOST",
+  /** Buckets that upstreams of type dir may lie in, with commas between them. */
+  upstreamBuckets: "PACKHOUSE_UPSTREAM_BUCKETS",
 } as const;
 
 /** The one table: every item has these two string keys. No index is needed so far: every look-up is by key. */

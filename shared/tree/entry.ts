@@ -7,6 +7,8 @@ export type FileRef = {
   readonly sizeBytes: number;
   /** Where the bytes can be had while they are not ours. */
   readonly url?: string | undefined;
+  /** The upstream of the same type that they can be had from: it alone has the credentials for `url`. */
+  readonly upstream?: string | undefined;
 };
 
 /** What a row of a tree says without its index text. */
@@ -47,6 +49,7 @@ export function sameEntry(a: Entry, b: Entry): boolean {
   return (
     a.key === b.key &&
     sameFiles(a, b) &&
+    a.files.every(({ url, upstream }, index) => url === b.files[index]?.url && upstream === b.files[index]?.upstream) &&
     kinds.length === Object.keys(b.chunks).length &&
     kinds.every((kind) => b.chunks[kind]?.equals(a.chunks[kind] ?? Buffer.alloc(0)))
   );

@@ -37,7 +37,15 @@ const LeafDocument = z.object({
   rows: z.array(
     z.object({
       key: z.string(),
-      files: z.array(z.object({ name: z.string(), sha256, sizeBytes: z.number(), url: z.string().optional() })),
+      files: z.array(
+        z.object({
+          name: z.string(),
+          sha256,
+          sizeBytes: z.number(),
+          url: z.string().optional(),
+          upstream: z.string().optional(),
+        }),
+      ),
       lengths: z.record(z.string(), z.number()),
     }),
   ),
@@ -101,7 +109,13 @@ export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Pr
   );
   const rows = entries.map(({ key, files, chunks }) => ({
     key,
-    files: files.map(({ name, sha256, sizeBytes, url }) => ({ name, sha256, sizeBytes, ...(url ? { url } : {}) })),
+    files: files.map(({ name, sha256, sizeBytes, url, upstream }) => ({
+      name,
+      sha256,
+      sizeBytes,
+      ...(url ? { url } : {}),
+      ...(upstream ? { upstream } : {}),
+    })),
     lengths: Object.fromEntries(kinds.flatMap((kind) => (chunks[kind] ? [[kind, chunks[kind].length]] : []))),
   }));
   const bytes = Buffer.from(JSON.stringify({ fragments: namesOf(fragments), rows }));
