@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import {
   CopyObjectCommand,
   DeleteObjectCommand,
@@ -52,6 +53,8 @@ export type Objects = {
   putBlobStream(sha256: Sha256, sizeBytes: number, bytes: AsyncIterable<Uint8Array>): Promise<boolean>;
   /** All bytes of a blob of ours; for index leaves and metadata, never for packages. */
   getBlob(sha256: Sha256): Promise<Uint8Array>;
+  /** The same as they come; for indexes that are larger than memory. */
+  openBlob(sha256: Sha256): Promise<AsyncIterable<Uint8Array>>;
   /** Two requests or more: one for the size, one a read. */
   blobSource(sha256: Sha256): Promise<RangeSource>;
   blobSize(sha256: Sha256): Promise<number | undefined>;
@@ -135,6 +138,12 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
       const { Body } = await client.send(new GetObjectCommand(at(blob(sha256))));
       if (!Body) throw new Error(`blob ${sha256} came without a body`);
       return Body.transformToByteArray();
+    },
+
+    async openBlob(sha256) {
+      const { Body } = await client.send(new GetObjectCommand(at(blob(sha256))));
+      if (!(Body instanceof Readable)) throw new Error(`blob ${sha256} came without a stream`);
+      return Body;
     },
 
     async blobSource(sha256) {

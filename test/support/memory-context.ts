@@ -1,3 +1,5 @@
+import { Readable } from "node:stream";
+import { sha256Of } from "../../shared/blob.ts";
 import type { Context } from "../../shared/context.ts";
 import { pathOf } from "../../shared/objects/keys.ts";
 import type { Objects } from "../../shared/objects/s3.ts";
@@ -91,6 +93,7 @@ function objectsOver(blobs: MemoryBlobs, pointers: Map<string, Pointer>): Object
   return {
     putBlob: blobs.putBlob,
     getBlob: blobs.getBlob,
+    openBlob: async (sha256) => Readable.from([await blobs.getBlob(sha256)]),
     blobSource: notHere,
     blobSize: async (sha256) => blobs.held.get(sha256)?.length,
     presignUpload: notHere,
@@ -109,7 +112,15 @@ function objectsOver(blobs: MemoryBlobs, pointers: Map<string, Pointer>): Object
       pointers.set(pathOf(key), { bytes: Buffer.from(bytes), etag: `"${versions}"`, metadata });
       return true;
     },
-    putBlobStream: notHere,
+    putBlobStream: async (sha256, sizeBytes, bytes) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of bytes) chunks.push(chunk);
+      const whole = Buffer.concat(chunks);
+      if (sha256Of(whole) !== sha256 || whole.length !== sizeBytes) throw new Error("other bytes than announced");
+      if (blobs.held.has(sha256)) return false;
+      await blobs.putBlob(whole);
+      return true;
+    },
     deletePointer: async (key) => void pointers.delete(pathOf(key)),
     check: async () => {},
   };
