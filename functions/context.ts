@@ -1,11 +1,13 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { KMSClient } from "@aws-sdk/client-kms";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Context } from "../shared/context.ts";
 import { objectsOf } from "../shared/objects/s3.ts";
 import { queuesOf } from "../shared/queue/sqs.ts";
+import { type ScheduleTarget, schedulesOf } from "../shared/schedule/eventbridge.ts";
 import { SETTINGS } from "../shared/settings.ts";
 import { kmsSealer } from "../shared/signing/kms.ts";
 import type { Sealer } from "../shared/signing/sealer.ts";
@@ -23,10 +25,14 @@ export type Surroundings = {
   /** Signs for the address that uploaders reach. */
   readonly presigner: S3Client;
   readonly sqs: SQSClient;
+  readonly scheduler: SchedulerClient;
+  readonly scheduleTarget: ScheduleTarget;
   readonly sealer: Sealer;
   /** Whether upstreams may lie in the own network or on this machine. */
   readonly allowPrivateUpstreams: boolean;
   readonly connectionsPerHost?: number | undefined;
+  /** Names with commas between them. */
+  readonly upstreamBuckets?: string | undefined;
   readonly now?: () => Date;
 };
 
@@ -42,6 +48,7 @@ export function contextOf(given: Surroundings): Context {
     table: tableOf(documents, given.table),
     objects: objectsOf(given.s3, given.presigner, given.bucket),
     queues: queuesOf(given.sqs, given.queueUrls),
+    schedules: schedulesOf(given.scheduler, given.scheduleTarget),
     sealer: given.sealer,
     fetcher: createFetcher({
       allowPrivate: given.allowPrivateUpstreams,
@@ -50,6 +57,7 @@ export function contextOf(given: Surroundings): Context {
       idleTimeoutMs: 60_000,
       userAgent: "Packhouse",
     }),
+    upstreamBuckets: bucketsOf(given.upstreamBuckets, given.bucket),
     publicUrl: given.publicUrl.replace(/\/+$/, ""),
     now: given.now ?? (() => new Date()),
   };
@@ -83,9 +91,17 @@ function surroundings(): Surroundings {
     s3,
     presigner: s3,
     sqs: new SQSClient(),
+    scheduler: new SchedulerClient(),
+    scheduleTarget: {
+      group: setting(SETTINGS.scheduleGroup),
+      queueArn: setting(SETTINGS.workerQueueArn),
+      deadLettersArn: setting(SETTINGS.workerDeadLettersArn),
+      roleArn: setting(SETTINGS.scheduleRoleArn),
+    },
     sealer: kmsSealer(new KMSClient(), setting(SETTINGS.kmsKeyId)),
     allowPrivateUpstreams: process.env[SETTINGS.allowPrivateUpstreams] === "1",
     connectionsPerHost: connectionsOf(process.env[SETTINGS.connectionsPerHost]),
+    upstreamBuckets: process.env[SETTINGS.upstreamBuckets],
   };
 }
 
@@ -93,6 +109,14 @@ function surroundings(): Surroundings {
 export function connectionsOf(text: string | undefined): number | undefined {
   const count = Number(text);
   return Number.isInteger(count) && count >= 1 && count <= 64 ? count : undefined;
+}
+
+/** Our own is left out: who may name an upstream would read everything that we hold. */
+export function bucketsOf(text: string | undefined, own: string): readonly string[] {
+  return (text ?? "")
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "" && name !== own);
 }
 
 function setting(name: string): string {

@@ -5,6 +5,7 @@ import type { FunctionName } from "./bundle.ts";
 import type { Stored } from "./data.ts";
 import type { Jobs, QueueName } from "./jobs.ts";
 import type { NodeFunction } from "./node-function.ts";
+import type { Schedules } from "./schedules.ts";
 
 const INCOMING = `${INCOMING_PREFIX}*`;
 const BLOBS = "blobs/*";
@@ -17,6 +18,8 @@ type May = {
   readonly send: readonly QueueName[];
   /** May make and open the secrets of repos. */
   readonly seal?: true;
+  /** May make and remove what comes to the worker at times to come. */
+  readonly schedule?: true;
 };
 
 /** Who may touch which objects and queues. All read and write the table, and nobody may scan it. */
@@ -29,6 +32,7 @@ const MAY: Readonly<Record<FunctionName, May>> = {
     delete: [POINTERS],
     send: ["ingest", "worker", "publish"],
     seal: true,
+    schedule: true,
   },
   // Makes the publication of an old commit when it is asked for, signed.
   files: { read: [BLOBS], write: [BLOBS], send: [], seal: true },
@@ -45,14 +49,26 @@ const MAY: Readonly<Record<FunctionName, May>> = {
     delete: [POINTERS],
     send: ["ingest", "worker", "publish"],
     seal: true,
+    schedule: true,
   },
-  publish: { read: [BLOBS, POINTERS], write: [BLOBS, POINTERS], delete: [POINTERS], send: ["publish"], seal: true },
+  publish: {
+    read: [BLOBS, POINTERS],
+    write: [BLOBS, POINTERS],
+    delete: [POINTERS],
+    send: ["publish"],
+    seal: true,
+    schedule: true,
+  },
 };
 
 const TABLE_ACTIONS = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
 
-export function allow(made: NodeFunction, name: FunctionName, stored: Stored, jobs: Jobs): void {
-  const { read, write, delete: remove = [], send, seal } = MAY[name];
+const SCHEDULE_ACTIONS = ["GetSchedule", "CreateSchedule", "UpdateSchedule", "DeleteSchedule"];
+
+type Parts = { readonly stored: Stored; readonly jobs: Jobs; readonly schedules: Schedules };
+
+export function allow(made: NodeFunction, name: FunctionName, { stored, jobs, schedules }: Parts): void {
+  const { read, write, delete: remove = [], send, seal, schedule } = MAY[name];
   const grant = (actions: readonly string[], resources: readonly string[]) => {
     if (resources.length > 0)
       made.role.addToPrincipalPolicy(new PolicyStatement({ actions: [...actions], resources: [...resources] }));
@@ -73,6 +89,24 @@ export function allow(made: NodeFunction, name: FunctionName, stored: Stored, jo
     send.map((queue) => jobs.queues[queue].queueArn),
   );
   if (seal) grant(["kms:Decrypt", "kms:GenerateDataKey"], [stored.sealingKey.keyArn]);
+
+  if (schedule) {
+    grant(
+      SCHEDULE_ACTIONS.map((action) => `scheduler:${action}`),
+      [schedules.anyOfGroup],
+    );
+    made.role.addToPrincipalPolicy(
+      new PolicyStatement({
+        actions: ["iam:PassRole"],
+        resources: [schedules.role.roleArn],
+        conditions: { StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" } },
+      }),
+    );
+    Validations.of(made.role).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:schedule/${schedules.groupName}/*]`,
+      reason: `${name} keeps the schedules of upstreams, which are named as these are; the group holds no others`,
+    });
+  }
 
   const bucketId = Stack.of(stored).getLogicalId(stored.bucket.node.defaultChild as CfnElement);
   for (const pattern of new Set([...read, ...write, ...remove]))

@@ -10,6 +10,7 @@ import { Http } from "./http.ts";
 import { consume, Jobs } from "./jobs.ts";
 import { NodeFunction } from "./node-function.ts";
 import { allow } from "./permissions.ts";
+import { Schedules } from "./schedules.ts";
 
 export type PackhouseProps = StackProps & {
   readonly codeOf: (name: FunctionName) => Code;
@@ -30,6 +31,7 @@ export class PackhouseStack extends Stack {
     const stored = new Stored(this, "Stored");
     const jobs = new Jobs(this, "Jobs");
     jobs.notifyOfUploads(stored);
+    const schedules = new Schedules(this, "Schedules", jobs);
     const http = new Http(this, "Http");
     const edge = new Edge(this, "Edge", {
       stored,
@@ -44,6 +46,10 @@ export class PackhouseStack extends Stack {
       [SETTINGS.ingestQueueUrl]: jobs.queues.ingest.queueUrl,
       [SETTINGS.workerQueueUrl]: jobs.queues.worker.queueUrl,
       [SETTINGS.publishQueueUrl]: jobs.queues.publish.queueUrl,
+      [SETTINGS.workerQueueArn]: jobs.queues.worker.queueArn,
+      [SETTINGS.workerDeadLettersArn]: jobs.deadLetters.worker.queueArn,
+      [SETTINGS.scheduleGroup]: schedules.groupName,
+      [SETTINGS.scheduleRoleArn]: schedules.role.roleArn,
       [SETTINGS.publicUrl]: edge.url,
       [SETTINGS.kmsKeyId]: stored.sealingKey.keyArn,
       [SETTINGS.allowPrivateUpstreams]: "0",
@@ -57,7 +63,7 @@ export class PackhouseStack extends Stack {
         memoryMb: MEMORY_MB[name],
         timeoutSeconds: FUNCTION_SECONDS[name],
       });
-      allow(made, name, stored, jobs);
+      allow(made, name, { stored, jobs, schedules });
       return made;
     };
     const functions = {

@@ -1,5 +1,6 @@
 import type { Objects } from "./objects/s3.ts";
 import type { Queues } from "./queue/sqs.ts";
+import type { Schedules } from "./schedule/eventbridge.ts";
 import type { Sealer } from "./signing/sealer.ts";
 import type { Table } from "./store/dynamo.ts";
 import type { Fetcher } from "./upstream/fetch.ts";
@@ -9,9 +10,12 @@ export type Context = {
   readonly table: Table;
   readonly objects: Objects;
   readonly queues: Queues;
+  readonly schedules: Schedules;
   readonly sealer: Sealer;
   /** The only way to an upstream. */
   readonly fetcher: Fetcher;
+  /** Buckets that an upstream of type dir may lie in; never our own. */
+  readonly upstreamBuckets: readonly string[];
   /** Without a slash at its end. */
   readonly publicUrl: string;
   now(): Date;

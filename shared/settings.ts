@@ -8,6 +8,11 @@ export const SETTINGS = {
   ingestQueueUrl: "PACKHOUSE_INGEST_QUEUE_URL",
   workerQueueUrl: "PACKHOUSE_WORKER_QUEUE_URL",
   publishQueueUrl: "PACKHOUSE_PUBLISH_QUEUE_URL",
+  workerQueueArn: "PACKHOUSE_WORKER_QUEUE_ARN",
+  workerDeadLettersArn: "PACKHOUSE_WORKER_DEAD_LETTERS_ARN",
+  /** The group of our schedules, and the role that sends their messages. */
+  scheduleGroup: "PACKHOUSE_SCHEDULE_GROUP",
+  scheduleRoleArn: "PACKHOUSE_SCHEDULE_ROLE_ARN",
   publicUrl: "PACKHOUSE_PUBLIC_URL",
   kmsKeyId: "PACKHOUSE_KMS_KEY_ID",
   /** "1": upstreams may lie at addresses that are not public. */

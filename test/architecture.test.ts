@@ -37,6 +37,7 @@ const SDK_FILES = [
   "shared/objects/s3.ts",
   "shared/objects/s3-answers.ts",
   "shared/queue/sqs.ts",
+  "shared/schedule/eventbridge.ts",
   "shared/signing/kms.ts",
   "functions/context.ts",
 ];

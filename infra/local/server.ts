@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { handler as api } from "../../functions/api.ts";
 import { contextOf, S3_DEFAULTS, useContext } from "../../functions/context.ts";
@@ -66,7 +67,15 @@ export async function startServer(
       publicUrl: url,
       ...clients,
       sealer,
+      scheduleTarget: {
+        group: "packhouse",
+        queueArn: queueArn(folder.aws.region, QUEUES.worker),
+        deadLettersArn: queueArn(folder.aws.region, `dead-${QUEUES.worker}`),
+        roleArn: `arn:aws:iam::${LOCAL_ACCOUNT}:role/scheduler`,
+      },
       allowPrivateUpstreams: settings.allowPrivateUpstreams ?? false,
+      connectionsPerHost: settings.connectionsPerHost,
+      upstreamBuckets: settings.upstreamBuckets,
     });
     useContext(context);
     await putToken(context, folder.rootToken, "root");
@@ -100,6 +109,7 @@ function clientsOf(endpoint: string, publicUrl: string, { aws: { region, ...cred
   const s3 = { ...S3_DEFAULTS, region, credentials, forcePathStyle: true };
   return {
     dynamo: new DynamoDBClient(inner),
+    scheduler: new SchedulerClient(inner),
     sqs: new SQSClient({ ...inner, useQueueUrlAsEndpoint: false }),
     s3: new S3Client({ ...s3, endpoint: `${endpoint}${STORE_PATH}` }),
     presigner: new S3Client({ ...s3, endpoint: `${publicUrl}${STORE_PATH}` }),
@@ -121,7 +131,7 @@ async function ensureQueues(client: SQSClient, region: string): Promise<QueueUrl
           ...kind,
           VisibilityTimeout: String(seconds * 6),
           RedrivePolicy: JSON.stringify({
-            deadLetterTargetArn: `arn:aws:sqs:${region}:${LOCAL_ACCOUNT}:${deadName}`,
+            deadLetterTargetArn: queueArn(region, deadName),
             maxReceiveCount: MAX_RECEIVES,
           }),
         },
@@ -135,6 +145,10 @@ async function ensureQueues(client: SQSClient, region: string): Promise<QueueUrl
     worker: await make(QUEUES.worker, FUNCTION_SECONDS.worker),
     publish: await make(QUEUES.publish, FUNCTION_SECONDS.publish),
   };
+}
+
+function queueArn(region: string, name: string): string {
+  return `arn:aws:sqs:${region}:${LOCAL_ACCOUNT}:${name}`;
 }
 
 function startPollers(client: SQSClient, urls: QueueUrls, onWarning: (message: string) => void): Poller[] {

@@ -11,6 +11,10 @@ export type LocalSettings = {
   readonly publicUrl: string | undefined;
   /** Whether upstreams may lie in the own network or on this machine. */
   readonly allowPrivateUpstreams?: boolean | undefined;
+  /** At most so many connections to one upstream's host at a time. */
+  readonly connectionsPerHost?: number | undefined;
+  /** Buckets that upstreams of type dir may lie in, with commas between them. */
+  readonly upstreamBuckets?: string | undefined;
 };
 
 export function localSettings(environment: Readonly<Record<string, string | undefined>>, cwd: string): LocalSettings {
@@ -25,11 +29,20 @@ export function localSettings(environment: Readonly<Record<string, string | unde
       `PACKHOUSE_PUBLIC_URL is ${JSON.stringify(publicUrl)}: expected http(s)://host[:port] without a path`,
     );
   }
+  const connections = environment[SETTINGS.connectionsPerHost];
+  if (connections !== undefined && !/^([1-9]|[1-5]\d|6[0-4])$/.test(connections)) {
+    throw new AppError(
+      "invalid",
+      `${SETTINGS.connectionsPerHost} is ${JSON.stringify(connections)}: expected a number from 1 to 64`,
+    );
+  }
   return {
     dataFolder: environment.PACKHOUSE_DATA ?? join(cwd, ".packhouse"),
     host: environment.PACKHOUSE_HOST ?? "127.0.0.1",
     port: Number(port),
     publicUrl: publicUrl?.replace(/\/$/, ""),
     allowPrivateUpstreams: environment[SETTINGS.allowPrivateUpstreams] === "1",
+    connectionsPerHost: connections === undefined ? undefined : Number(connections),
+    upstreamBuckets: environment[SETTINGS.upstreamBuckets],
   };
 }

@@ -4,6 +4,7 @@ import type { Context } from "../../shared/context.ts";
 import { pathOf } from "../../shared/objects/keys.ts";
 import type { Objects } from "../../shared/objects/s3.ts";
 import type { Queues } from "../../shared/queue/sqs.ts";
+import type { Schedule, Schedules } from "../../shared/schedule/eventbridge.ts";
 import { localSealer } from "../../shared/signing/sealer.ts";
 import { type MemoryBlobs, memoryBlobs } from "./memory-blobs.ts";
 import { type MemoryTable, memoryTable } from "./memory-table.ts";
@@ -14,6 +15,8 @@ export type MemoryContext = Context & {
   readonly table: MemoryTable;
   readonly blobs: MemoryBlobs;
   readonly pointers: Map<string, Pointer>;
+  /** What is to come, by name. */
+  readonly planned: Map<string, Schedule>;
   /** What was sent to queues. */
   readonly sent: unknown[];
   /** Every write that had an effect, by the name of what it wrote. */
@@ -29,7 +32,7 @@ export type MemoryContext = Context & {
   restarted(): MemoryContext;
 };
 
-type State = Pick<MemoryContext, "table" | "blobs" | "pointers" | "clock">;
+type State = Pick<MemoryContext, "table" | "blobs" | "pointers" | "planned" | "clock">;
 
 const SEALER = localSealer(Buffer.alloc(32, 7));
 
@@ -38,29 +41,32 @@ function newState(): State {
     table: memoryTable(),
     blobs: memoryBlobs(),
     pointers: new Map(),
+    planned: new Map(),
     clock: { ms: Date.parse("2026-11-21T12:00:00Z") },
   };
 }
 
-function copyOf({ table, blobs, pointers, clock }: State): State {
+function copyOf({ table, blobs, pointers, planned, clock }: State): State {
   const fresh = newState();
   for (const [sha256, bytes] of blobs.held) fresh.blobs.held.set(sha256, bytes);
   return {
     ...fresh,
     table: memoryTable(structuredClone(table.items)),
     pointers: new Map(pointers),
+    planned: new Map(planned),
     clock: { ...clock },
   };
 }
 
 /** What the domain stands on, in memory: to count calls, and to have any one of them fail. */
 export function memoryContext(state: State = newState()): MemoryContext {
-  const { table, blobs, pointers, clock } = state;
+  const { table, blobs, pointers, planned, clock } = state;
   const sent: unknown[] = [];
   const ctx: MemoryContext = {
     table,
     blobs,
     pointers,
+    planned,
     sent,
     writes: [],
     before: () => {},
@@ -74,13 +80,22 @@ export function memoryContext(state: State = newState()): MemoryContext {
       publish: async (message) => void sent.push(message),
       check: async () => {},
     } satisfies Queues,
+    schedules: {
+      put: async (name, schedule) => void planned.set(name, schedule),
+      delete: async (name) => void planned.delete(name),
+    } satisfies Schedules,
     sealer: SEALER,
     fetcher: { get: notHere, sleep: notHere, close: () => {} },
+    upstreamBuckets: [],
     publicUrl: "http://packhouse.test",
     now: () => new Date(clock.ms),
     restarted: () => memoryContext(copyOf(state)),
   };
-  return Object.assign(ctx, { table: watched(ctx, "table", table), objects: watched(ctx, "objects", ctx.objects) });
+  return Object.assign(ctx, {
+    table: watched(ctx, "table", table),
+    objects: watched(ctx, "objects", ctx.objects),
+    schedules: watched(ctx, "schedules", ctx.schedules),
+  });
 }
 
 let versions = 0;
