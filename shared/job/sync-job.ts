@@ -14,6 +14,14 @@ const SyncJobItem = z.object({
   bytes: Counted,
   /** What went wrong, with the address it went wrong at; at most a few. */
   errors: z.array(z.object({ url: z.string().optional(), message: z.string() })),
+  /** How often it was taken up again from the upstream's own Release, since that had changed meanwhile. */
+  restarts: z.number().int().default(0),
+  /** How often files had to be read to learn what they are. */
+  rounds: z.number().int().default(0),
+  /** Faults that may pass, so far. */
+  faults: z.number().int().default(0),
+  /** An upstream that asks to be left alone is left alone until then. */
+  notBefore: z.string().optional(),
   /** The commit that came of it; the one before where nothing was new. */
   commit: z.number().int().optional(),
   startedAt: z.string(),
@@ -57,6 +65,9 @@ export function newSyncJob(ctx: Context, id: string, upstream: SyncJob["upstream
     packages: none,
     bytes: none,
     errors: [],
+    restarts: 0,
+    rounds: 0,
+    faults: 0,
     startedAt: at,
     updatedAt: at,
   };

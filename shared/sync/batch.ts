@@ -2,72 +2,90 @@ import pMap from "p-map";
 import { z } from "zod";
 import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
-import { download } from "../upstream/fetch-download.ts";
+import { rememberLearned } from "./learned.ts";
+import { takeFile } from "./take.ts";
 import { addressOf, type Upstream } from "./upstream.ts";
 
 const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
-const Batch = z.array(z.object({ sha256: hex, sizeBytes: z.number().int(), url: z.string() }));
 
-/** A file of an upstream that is to be ours; `url` without credentials. */
+const Known = z.object({ sha256: hex, sizeBytes: z.number().int(), url: z.string() });
+const Unknown = z.object({
+  name: z.string(),
+  url: z.string(),
+  sizeBytes: z.number().int().optional(),
+  checksum: z
+    .object({ algorithm: z.enum(["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]), value: z.string() })
+    .optional(),
+  version: z.string().optional(),
+});
+const Batch = z.array(z.union([Known, Unknown]));
+
+/** A file of an upstream that is to be ours; `url` without credentials. Without SHA-256 it is read to learn what it is. */
 export type WantedFile = z.infer<typeof Batch>[number];
 
 /** A batch is what one call of the worker copies within its time. */
 const BATCH_FILES = 200;
 const BATCH_BYTES = 256 * 1024 * 1024;
+/** Who ends a batch counts all: so many at most, but for their bytes. */
+const MOST_BATCHES = 400;
 const PARALLEL = 4;
 
-/** Lists files in batches, each a blob. */
-export async function writeBatches(ctx: Context, files: readonly WantedFile[]): Promise<Sha256[]> {
-  const batches: WantedFile[][] = [];
-  let bytes = 0;
-  for (const file of files) {
-    const last = batches.at(-1);
-    if (!last || last.length >= BATCH_FILES || bytes + file.sizeBytes > BATCH_BYTES) {
-      batches.push([file]);
-      bytes = file.sizeBytes;
-    } else {
-      last.push(file);
-      bytes += file.sizeBytes;
-    }
+/** Lists files in batches, each a blob; one batch is in memory at a time. */
+export class BatchWriter {
+  readonly lists: Sha256[] = [];
+  files = 0;
+  bytes = 0;
+  #batch: WantedFile[] = [];
+  #batchBytes = 0;
+  readonly #ctx: Context;
+  readonly #batchFiles: number;
+
+  /** `expected`: how many files there may be. */
+  constructor(ctx: Context, expected: number) {
+    this.#ctx = ctx;
+    this.#batchFiles = Math.max(BATCH_FILES, Math.ceil(expected / MOST_BATCHES));
   }
-  return pMap(batches, (batch) => ctx.objects.putBlob(Buffer.from(JSON.stringify(batch))), { concurrency: PARALLEL });
+
+  async add(file: WantedFile): Promise<void> {
+    const sizeBytes = file.sizeBytes ?? 0;
+    if (this.#batch.length >= this.#batchFiles || this.#batchBytes + sizeBytes > BATCH_BYTES) await this.end();
+    this.#batch.push(file);
+    this.#batchBytes += sizeBytes;
+    this.files += 1;
+    this.bytes += sizeBytes;
+  }
+
+  async end(): Promise<void> {
+    if (this.#batch.length === 0) return;
+    this.lists.push(await this.#ctx.objects.putBlob(Buffer.from(JSON.stringify(this.#batch))));
+    this.#batch = [];
+    this.#batchBytes = 0;
+  }
 }
 
 export async function readBatch(ctx: Context, sha256: Sha256): Promise<WantedFile[]> {
   return Batch.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(sha256)).toString("utf8")));
 }
 
-/**
- * Copies what is not ours yet. The store itself refuses bytes that are not those of the hash, so that nothing wrong ever lies at a
- * blob's address; a file that is there is not fetched again.
- */
+/** Copies what is not ours yet, and remembers what turned out to be the SHA-256 of files that came without. */
 export async function copyFiles(
   ctx: Context,
   upstream: Upstream,
   files: readonly WantedFile[],
 ): Promise<{ packages: number; bytes: number }> {
   const address = await addressOf(ctx, upstream);
-  await pMap(files, (file) => copyFile(ctx, address, file), { concurrency: PARALLEL });
-  return { packages: files.length, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
-}
-
-async function copyFile(ctx: Context, address: string, { sha256, sizeBytes, url }: WantedFile): Promise<void> {
-  if ((await ctx.objects.blobSize(sha256)) !== undefined) return;
-  const bytes = download(ctx.fetcher, withCredentialsOf(address, url), {
-    maxBytes: sizeBytes,
-    sizeBytes,
-    checksum: { algorithm: "sha256", value: sha256 },
-  });
-  await ctx.objects.putBlobStream(sha256, sizeBytes, bytes);
-}
-
-/** Credentials go to the host they were given for, and to no other. */
-export function withCredentialsOf(address: string, url: string): string {
-  if (!URL.canParse(address) || !URL.canParse(url)) return url;
-  const from = new URL(address);
-  const to = new URL(url);
-  if (from.origin !== to.origin) return url;
-  to.username = from.username;
-  to.password = from.password;
-  return to.href;
+  const sizes = await pMap(
+    files,
+    async (file) => {
+      if ("sha256" in file) {
+        const checksum = { algorithm: "sha256" as const, value: file.sha256 };
+        return (await takeFile(ctx, address, { ...file, checksum })).sizeBytes;
+      }
+      const taken = await takeFile(ctx, address, file);
+      await rememberLearned(ctx, upstream, file, taken);
+      return taken.sizeBytes;
+    },
+    { concurrency: PARALLEL },
+  );
+  return { packages: files.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }

@@ -1,24 +1,21 @@
 import { fieldOf } from "../apt/control.ts";
-import { readPackages, type UpstreamStanza } from "../apt/index-packages.ts";
+import { readPackages, type UpstreamChecksums, type UpstreamStanza } from "../apt/index-packages.ts";
 import { type IndexCandidate, type PlannedIndex, planIndexes } from "../apt/index-plan.ts";
 import { rewriteBinaryStanza } from "../apt/index-rewrite.ts";
 import { type ParsedRelease, parseRelease } from "../apt/release.ts";
 import { parseSha256 } from "../blob.ts";
-import type { Context } from "../context.ts";
 import { decompressStream } from "../decompress-stream.ts";
 import { AppError } from "../error.ts";
 import { DIST_NAME } from "../repo/accepts.ts";
 import { cleartextOf, verifyCleartext } from "../signing/verify.ts";
 import type { Entry } from "../tree/entry.ts";
 import { type AptPlace, aptKey, PACKAGES } from "../tree/layout.ts";
-import { download } from "../upstream/fetch-download.ts";
-import { withCredentialsOf } from "./batch.ts";
+import type { Found, UnnamedFile, UpstreamRead } from "./found.ts";
 import { globsOf } from "./globs.ts";
-import type { UpstreamRead } from "./read.ts";
 import {
   checkDetached,
+  indexBytes,
   isAbsent,
-  lastState,
   MOST_INDEX_BYTES,
   MOST_RATIO,
   named,
@@ -26,31 +23,31 @@ import {
   pointerAt,
   type Site,
   type State,
-  saveState,
   unless404,
   urlOf,
 } from "./site.ts";
-import { addressOf, type Upstream } from "./upstream.ts";
+import type { Taken } from "./take.ts";
 
 /**
  * Everything an apt upstream lists in the series asked for: each Release verified where a key is given, each index against the
  * Release that names it. "unchanged" when no Release changed since the last commit: then one request a series was made.
  */
-export async function readApt(ctx: Context, upstream: Upstream): Promise<UpstreamRead | "unchanged"> {
+export async function readApt(site: Site, before: State | undefined): Promise<UpstreamRead | "unchanged"> {
+  const { upstream } = site;
   if (upstream.series === undefined) {
     throw new AppError(
       "unprocessable",
       'an apt upstream needs `series`, such as ["bookworm"], or ["./"] where it is flat',
     );
   }
-  const site: Site = { ctx, upstream, address: await addressOf(ctx, upstream) };
-  const before = await lastState(site);
   const series: Series[] = [];
   for (const name of upstream.series) series.push(await readRelease(site, name, before));
   if (before && series.every((one) => one.isOld)) return "unchanged";
-  const entries = new Map<string, Entry>();
-  for (const one of series) await collect(site, one, entries);
-  return { entries: [...entries.values()], state: await saveState(site, series) };
+  return { found: foundIn(site, series), carried: async () => [], pointers: series };
+}
+
+async function* foundIn(site: Site, series: readonly Series[]): AsyncGenerator<Found> {
+  for (const one of series) yield* foundInSeries(site, one);
 }
 
 type Series = Pointer & {
@@ -85,7 +82,7 @@ async function detachedText(site: Site, bytes: Uint8Array, url: string): Promise
   return Buffer.from(bytes).toString("utf8");
 }
 
-async function collect(site: Site, series: Series, entries: Map<string, Entry>): Promise<void> {
+async function* foundInSeries(site: Site, series: Series): AsyncGenerator<Found> {
   const { upstream } = site;
   const release = await named(series.url, async () => parseRelease(await series.text()));
   const flat = isFlat(series.name);
@@ -100,35 +97,47 @@ async function collect(site: Site, series: Series, entries: Map<string, Entry>):
     if (index.index !== "Packages") continue;
     const place = { suite, component: index.component === "" ? "main" : index.component };
     for await (const stanza of stanzasOf(site, series, index)) {
-      if (wanted(stanza.name)) addEntry(site, place, stanza, entries);
+      if (wanted(stanza.name)) yield await binaryOf(site, place, stanza);
     }
   }
 }
 
-function addEntry(site: Site, place: AptPlace, stanza: UpstreamStanza, entries: Map<string, Entry>): void {
+async function binaryOf(site: Site, place: AptPlace, stanza: UpstreamStanza): Promise<Found> {
   const [file] = stanza.files;
-  const hash = file?.checksums.sha256;
-  if (!file || hash === undefined) {
-    throw new AppError(
-      "unprocessable",
-      `${stanza.name} ${stanza.version} has no SHA256 in its index (line ${stanza.line})`,
-    );
-  }
-  const sha256 = parseSha256(hash);
+  if (!file) throw new AppError("unprocessable", `${stanza.name} ${stanza.version} (line ${stanza.line}) has no file`);
   const name = file.path.split("/").at(-1) ?? file.path;
-  const { sizeBytes } = file;
-  const key = aptKey(place, stanza.architecture, stanza.name, stanza.version);
-  const held = entries.get(key);
-  if (held?.files[0]?.sha256 === sha256) return;
+  const url = urlOf(site, file.path);
+  const known = await takenOf(site, { name, url, sizeBytes: file.sizeBytes }, file.checksums, stanza);
+  if ("unknown" in known) return known;
+  const { sha256, sizeBytes } = known;
   const entry: Entry = {
-    // An upstream that has both keeps both.
-    key: held ? `${key}${encodeURIComponent(`#${sha256}`)}` : key,
-    files: [{ name, sha256, sizeBytes, url: urlOf(site, file.path) }],
+    key: aptKey(place, stanza.architecture, stanza.name, stanza.version),
+    files: [{ name, sha256, sizeBytes }],
     chunks: {
       [PACKAGES]: rewriteBinaryStanza(stanza.stanza, { filename: `pool/${sha256}/${name}`, sizeBytes, sha256 }),
     },
   };
-  entries.set(entry.key, entry);
+  return { entry, urls: [url] };
+}
+
+/** What a file is: by its SHA-256 where the index has it, else by what it turned out to be when it was read. */
+async function takenOf(
+  site: Site,
+  file: UnnamedFile & { readonly sizeBytes: number },
+  { sha256, sha512, sha1, md5 }: UpstreamChecksums,
+  { name, version, line }: UpstreamStanza,
+): Promise<Taken | { unknown: UnnamedFile }> {
+  if (sha256 !== undefined) return { sha256: parseSha256(sha256), sizeBytes: file.sizeBytes };
+  const [algorithm, value] = sha512
+    ? (["sha512", sha512] as const)
+    : sha1
+      ? (["sha1", sha1] as const)
+      : (["md5", md5] as const);
+  if (value === undefined) {
+    throw new AppError("unprocessable", `${name} ${version} has no checksum in its index (line ${line})`);
+  }
+  const unknown: UnnamedFile = { ...file, checksum: { algorithm, value } };
+  return (await site.knownAs(unknown)) ?? { unknown };
 }
 
 /** An index in the best compression that is there, against the hash that names it. */
@@ -158,11 +167,9 @@ async function* stanzasAt(
   { index, plain }: PlannedIndex,
 ): AsyncGenerator<UpstreamStanza> {
   const url = urlOf(site, path);
-  const bytes = download(site.ctx.fetcher, withCredentialsOf(site.address, url), {
-    maxBytes: candidate.sizeBytes,
-    sizeBytes: candidate.sizeBytes,
-    checksum: { algorithm: "sha256", value: candidate.sha256 },
-  });
+  const { sizeBytes, sha256 } = candidate;
+  const file = { url, sizeBytes, checksum: { algorithm: "sha256", value: sha256 } } as const;
+  const bytes = indexBytes(site, file, sizeBytes);
   const limits = {
     maxBytes: Math.min(plain?.sizeBytes ?? MOST_INDEX_BYTES, MOST_INDEX_BYTES),
     maxRatio: MOST_RATIO,

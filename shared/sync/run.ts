@@ -1,35 +1,37 @@
 import { z } from "zod";
-import { commitTree, headOf } from "../commit.ts";
+import type { Sha256 } from "../blob.ts";
+import { commitTree, type Holding, headOf } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { findSyncJob, hasEnded, putSyncJob, type SyncJob, tellProgress } from "../job/sync-job.ts";
+import type { WorkerMessage } from "../queue/sqs.ts";
 import { announceFollowers } from "../repo/announce.ts";
 import type { RepoRef } from "../repo/repo.ts";
 import { everyItem } from "../store/dynamo.ts";
 import { keys, partitions } from "../store/keys.ts";
-import { editTree } from "../tree/edit.ts";
-import type { Entry } from "../tree/entry.ts";
-import { editHashes } from "../tree/hashes.ts";
-import { groupOf } from "../tree/layout.ts";
-import { EMPTY_ROOT, readTree } from "../tree/root.ts";
-import { UpstreamFault } from "../upstream/fetch-error.ts";
-import { copyFiles, readBatch, type WantedFile, writeBatches } from "./batch.ts";
+import { copyFiles, readBatch } from "./batch.ts";
+import { type Collected, collect } from "./collect.ts";
+import { isPostponed, mendFailure } from "./failure.ts";
+import type { UpstreamRead } from "./found.ts";
 import { readUpstream } from "./read.ts";
-import { findUpstream, type Upstream } from "./upstream.ts";
+import { readState, type Site, saveState, settingsOf, siteOf } from "./site.ts";
+import { findUpstream, resyncUpstream, type Upstream } from "./upstream.ts";
 
-const hex = z.custom<Entry["files"][number]["sha256"]>((value) => typeof value === "string");
+const hex = z.custom<Sha256>((value) => typeof value === "string");
 const Plan = z.object({
-  tree: hex,
-  hashes: hex,
-  count: z.number().int(),
-  /** The blobs that list what each batch copies. */
-  batches: z.array(hex),
+  /** Absent where files are read first, to learn what they are. */
+  holding: z.object({ tree: hex, hashes: hex, count: z.number().int(), carried: hex.optional() }).optional(),
+  /** A blob that names the blobs that list what each batch copies. */
+  batches: hex,
+  totalBytes: z.number(),
   /** What the upstream's own indexes were, to ask whether they changed. */
   state: hex,
 });
 type Plan = z.infer<typeof Plan>;
+const Lists = z.array(hex);
 
-const MOST_ERRORS = 20;
+/** What a file is may change between two readings; an upstream where it does each time is not one that can be followed. */
+const MOST_ROUNDS = 5;
 
 /**
  * The newest sync of an upstream, from its indexes on: its tree is written, what is missing of its packages is handed on in
@@ -40,23 +42,45 @@ export async function syncUpstream(ctx: Context, ref: RepoRef): Promise<void> {
   const upstream = await findUpstream(ctx, ref);
   const job = upstream && (await findSyncJob(ctx, upstream.job));
   if (!upstream || !job || hasEnded(job)) return;
-  await recordFailure(ctx, job, async () => {
+  const message: WorkerMessage = { kind: "sync", type: ref.type, name: ref.name };
+  if (await isPostponed(ctx, job, message)) return;
+  let read: UpstreamRead | "unchanged" | undefined;
+  const state = async () =>
+    read && read !== "unchanged" ? { releases: read.pointers.map((one) => one.state) } : undefined;
+  await mendFailure(ctx, { job, upstream, message, state }, async () => {
     await putSyncJob(ctx, { ...job, state: "working", phase: "indexes" });
-    const read = await readUpstream(ctx, upstream);
-    if (read === "unchanged") return end(ctx, upstream, job, (await headOf(ctx, upstream)).number);
-    const plan = await planOf(ctx, upstream, read.entries, read.state);
-    await ctx.table.put({ ...keys.syncPlan(job.id), ...plan.plan });
-    const working: SyncJob = {
-      ...job,
-      state: "working",
-      phase: "packages",
-      packages: { done: 0, total: plan.files.length },
-      bytes: { done: 0, total: plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) },
-    };
-    await putSyncJob(ctx, working);
-    if (plan.plan.batches.length === 0) return finish(ctx, upstream, working, plan.plan);
-    for (const batch of plan.plan.batches.keys()) await ctx.queues.worker({ kind: "copy", job: job.id, batch });
+    const site = await siteOf(ctx, upstream);
+    const head = await headOf(ctx, upstream);
+    read = await readUpstream(site);
+    if (read === "unchanged") return end(ctx, upstream, job, { commit: head.number, settings: settingsOf(upstream) });
+    await carryOut(site, job, await collect(site, read, head), await saveState(site, read.pointers));
   });
+}
+
+async function carryOut(site: Site, job: SyncJob, collected: Collected, state: Sha256): Promise<void> {
+  const { ctx, upstream } = site;
+  const { holding, batches, files, bytes, totalBytes } = collected;
+  if (!holding && job.rounds >= MOST_ROUNDS) {
+    throw new AppError("unprocessable", `${upstream.path} changes each time it is read; ${job.rounds} times so far`);
+  }
+  const plan: Plan = {
+    ...(holding ? { holding } : {}),
+    batches: await ctx.objects.putBlob(Buffer.from(JSON.stringify(batches))),
+    totalBytes,
+    state,
+  };
+  await ctx.table.put({ ...keys.syncPlan(job.id), ...plan });
+  const working: SyncJob = {
+    ...job,
+    state: "working",
+    phase: "packages",
+    rounds: job.rounds + (holding ? 0 : 1),
+    packages: { done: 0, total: files },
+    bytes: { done: 0, total: bytes },
+  };
+  await putSyncJob(ctx, working);
+  if (batches.length === 0) return conclude(ctx, upstream, working, plan);
+  for (const batch of batches.keys()) await ctx.queues.worker({ kind: "copy", job: job.id, batch });
 }
 
 /** Copies one batch of a sync's packages; the last one commits. */
@@ -65,68 +89,75 @@ export async function copyBatch(ctx: Context, jobId: string, batch: number): Pro
   if (!job || hasEnded(job)) return;
   const upstream = await findUpstream(ctx, job.upstream);
   if (upstream?.id !== job.upstream.id || upstream.job !== jobId) return;
-  await recordFailure(ctx, job, async () => {
-    const plan = Plan.parse(await ctx.table.get(keys.syncPlan(jobId)));
-    const list = plan.batches[batch];
+  const message: WorkerMessage = { kind: "copy", job: jobId, batch };
+  if (await isPostponed(ctx, job, message)) return;
+  const plan = Plan.parse(await ctx.table.get(keys.syncPlan(jobId)));
+  const state = () => readState(ctx, plan.state);
+  await mendFailure(ctx, { job, upstream, message, state }, async () => {
+    const lists = await listsOf(ctx, plan);
+    const list = lists[batch];
     if (list === undefined) return;
     const copied = await copyFiles(ctx, upstream, await readBatch(ctx, list));
     await ctx.table.put({ ...keys.syncBatch(jobId, list), ...copied });
-    const { isComplete, ...progress } = await progressOf(ctx, job, plan);
+    const { isComplete, ...progress } = await progressOf(ctx, job, lists);
     await tellProgress(ctx, job.id, progress);
-    if (isComplete) await finish(ctx, upstream, { ...job, ...progress }, plan);
+    if (isComplete) await conclude(ctx, upstream, { ...job, ...progress }, plan);
   });
 }
 
-async function planOf(
-  ctx: Context,
-  upstream: Upstream,
-  entries: readonly Entry[],
-  state: Plan["state"],
-): Promise<{ plan: Plan; files: readonly WantedFile[] }> {
-  const empty = await readTree(ctx.objects, EMPTY_ROOT);
-  const delta = { put: entries.map((entry) => ({ entry, replace: true })), remove: [] };
-  const { tree, ...changes } = await editTree(ctx.objects, empty, delta, groupOf(upstream.type));
-  const hashes = await editHashes(ctx.objects, empty, changes);
-  const files = upstream.policy === "on_demand" ? [] : wantedFiles(entries);
-  const batches = await writeBatches(ctx, files);
-  return { plan: { tree: tree.root, hashes: hashes.root, count: tree.count, batches, state }, files };
+async function listsOf(ctx: Context, { batches }: Plan): Promise<Sha256[]> {
+  return Lists.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(batches)).toString("utf8")));
 }
 
-function wantedFiles(entries: readonly Entry[]): WantedFile[] {
-  const files = new Map<string, WantedFile>();
-  for (const { sha256, sizeBytes, url } of entries.flatMap((entry) => entry.files)) {
-    if (url !== undefined) files.set(sha256, { sha256, sizeBytes, url });
-  }
-  return [...files.values()];
+/** All batches of a plan are here: a commit of its tree, or, now that it is known what the files are, the indexes again. */
+async function conclude(ctx: Context, upstream: Upstream, job: SyncJob, plan: Plan): Promise<void> {
+  if (plan.holding) return finish(ctx, upstream, job, plan, plan.holding);
+  await ctx.queues.worker({ kind: "sync", type: upstream.type, name: upstream.name });
 }
 
 /** A commit appears only when all that its tree names is ours (or, on demand, can be had). */
-async function finish(ctx: Context, upstream: Upstream, job: SyncJob, plan: Plan): Promise<void> {
-  const commit = await commitTree(ctx, upstream, plan, {
+async function finish(ctx: Context, upstream: Upstream, job: SyncJob, plan: Plan, holding: Holding): Promise<void> {
+  const commit = await commitTree(ctx, upstream, holding, {
     by: upstream.createdBy,
     message: `sync from ${upstream.path}`,
   });
   await ctx.table.update(
     keys.repo(upstream.type, upstream.name),
-    { set: { lastSynced: ctx.now().toISOString(), synced: plan.state } },
+    { set: { synced: plan.state, bytes: plan.totalBytes } },
     { equals: { id: upstream.id } },
   );
   await announceFollowers(ctx, upstream);
-  await end(ctx, upstream, { ...job, bytes: { ...job.bytes, done: job.bytes.total } }, commit.number);
+  const { settings } = await readState(ctx, plan.state);
+  await end(
+    ctx,
+    upstream,
+    { ...job, bytes: { ...job.bytes, done: job.bytes.total } },
+    { commit: commit.number, settings },
+  );
 }
 
-async function end(ctx: Context, upstream: Upstream, job: SyncJob, commit: number): Promise<void> {
+/** Where the settings were changed while it ran, the next sync begins at once. */
+async function end(
+  ctx: Context,
+  upstream: Upstream,
+  job: SyncJob,
+  { commit, settings }: { commit: number; settings: string },
+): Promise<void> {
+  const ref = { type: upstream.type, name: upstream.name };
   await ctx.table.update(
-    keys.repo(upstream.type, upstream.name),
+    keys.repo(ref.type, ref.name),
     { set: { lastSynced: ctx.now().toISOString() } },
     { equals: { id: upstream.id } },
   );
-  await putSyncJob(ctx, { ...job, state: "done", phase: "end", commit });
+  const { notBefore: _, ...ended } = job;
+  await putSyncJob(ctx, { ...ended, state: "done", phase: "end", commit });
+  const now = await findUpstream(ctx, ref);
+  if (now?.id === upstream.id && now.job === job.id && settingsOf(now) !== settings) await resyncUpstream(ctx, now, {});
 }
 
 /** What is copied of a plan. Batches of an earlier plan of the same job, where the upstream changed meanwhile, do not count. */
-async function progressOf(ctx: Context, job: SyncJob, plan: Plan) {
-  const open = new Set(plan.batches.map((list) => keys.syncBatch(job.id, list).sk));
+async function progressOf(ctx: Context, job: SyncJob, lists: readonly Sha256[]) {
+  const open = new Set(lists.map((list) => keys.syncBatch(job.id, list).sk));
   let packages = 0;
   let bytes = 0;
   for await (const item of everyItem(ctx.table, partitions.sync(job.id), { beginsWith: "batch#" })) {
@@ -139,19 +170,4 @@ async function progressOf(ctx: Context, job: SyncJob, plan: Plan) {
     packages: { ...job.packages, done: packages },
     bytes: { ...job.bytes, done: bytes },
   };
-}
-
-/** What is wrong with the upstream ends the job, which says where and what; the last commit stays as it was. */
-async function recordFailure(ctx: Context, job: SyncJob, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (!(error instanceof AppError) && !(error instanceof UpstreamFault)) throw error;
-    const url = error instanceof AppError ? error.details.url : error.url;
-    const latest = (await findSyncJob(ctx, job.id)) ?? job;
-    const errors = [...latest.errors, { ...(typeof url === "string" ? { url } : {}), message: error.message }].slice(
-      -MOST_ERRORS,
-    );
-    await putSyncJob(ctx, { ...latest, state: "failed", phase: "end", errors });
-  }
 }

@@ -5,8 +5,10 @@ import { AppError } from "../error.ts";
 import { verifyDetached } from "../signing/verify.ts";
 import { fetchBytes, fetchIfChanged } from "../upstream/fetch-bytes.ts";
 import { UpstreamError } from "../upstream/fetch-error.ts";
-import { withCredentialsOf } from "./batch.ts";
-import type { Upstream } from "./upstream.ts";
+import type { UnnamedFile } from "./found.ts";
+import { learnedOf } from "./learned.ts";
+import { type Offered, type Taken, takeFile, withCredentialsOf } from "./take.ts";
+import { addressOf, type Upstream } from "./upstream.ts";
 
 const MOST_POINTER_BYTES = 16 * 1024 * 1024;
 const MOST_SIGNATURE_BYTES = 1024 * 1024;
@@ -15,7 +17,26 @@ export const MOST_INDEX_BYTES = 2 * 1024 * 1024 * 1024;
 export const MOST_RATIO = 500;
 
 /** An upstream at its address, credentials and all. */
-export type Site = { readonly ctx: Context; readonly upstream: Upstream; readonly address: string };
+export type Site = {
+  readonly ctx: Context;
+  readonly upstream: Upstream;
+  readonly address: string;
+  /** What a file without a SHA-256 turned out to be when it was read; undefined before. */
+  readonly knownAs: (file: UnnamedFile) => Promise<Taken | undefined>;
+};
+
+export async function siteOf(ctx: Context, upstream: Upstream): Promise<Site> {
+  return { ctx, upstream, address: await addressOf(ctx, upstream), knownAs: learnedOf(ctx, upstream) };
+}
+
+/**
+ * An index of the upstream: taken into our store first, so that whoever reads it again (after a death, in another order) fetches
+ * nothing. Its bytes are those that the checksum names.
+ */
+export async function* indexBytes({ ctx, address }: Site, file: Offered, maxBytes: number): AsyncGenerator<Uint8Array> {
+  const { sha256 } = await takeFile(ctx, address, file, maxBytes);
+  yield* await ctx.objects.openBlob(sha256);
+}
 
 const State = z.object({
   /** Of what was asked for: other settings make another tree of the same upstream. */
@@ -40,14 +61,30 @@ export function saveState({ ctx, upstream }: Site, pointers: readonly Pick<Point
   return ctx.objects.putBlob(Buffer.from(JSON.stringify(state)));
 }
 
+export async function readState(ctx: Context, sha256: Sha256): Promise<State> {
+  return State.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(sha256)).toString("utf8")));
+}
+
+/** What the pointers were at the last commit; undefined where other settings would make another tree of them. */
 export async function lastState({ ctx, upstream }: Site): Promise<State | undefined> {
   if (upstream.synced === undefined) return undefined;
-  const state = State.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(upstream.synced)).toString("utf8")));
+  const state = await readState(ctx, upstream.synced);
   return state.settings === settingsOf(upstream) ? state : undefined;
 }
 
-function settingsOf({ path, series, components, architectures, key, policy, include, exclude }: Upstream): Sha256 {
-  return sha256Of(JSON.stringify([path, series, components, architectures, key, policy, include, exclude]));
+/** Whether the files that name all others are not what they were when this sync read them. */
+export async function hasMoved({ ctx, address }: Site, { releases }: Pick<State, "releases">): Promise<boolean> {
+  for (const { url, sha256 } of releases) {
+    const { bytes } = await fetchBytes(ctx.fetcher, withCredentialsOf(address, url), { maxBytes: MOST_POINTER_BYTES });
+    if (sha256Of(bytes) !== sha256) return true;
+  }
+  return false;
+}
+
+/** Of all settings that make another tree of the same upstream. */
+export function settingsOf(upstream: Upstream): Sha256 {
+  const { path, series, components, architectures, key, policy, include, exclude, extras } = upstream;
+  return sha256Of(JSON.stringify([path, series, components, architectures, key, policy, include, exclude, extras]));
 }
 
 function stateOf(

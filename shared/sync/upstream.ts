@@ -11,6 +11,9 @@ import type { Item } from "../store/dynamo.ts";
 import { keys, partitions } from "../store/keys.ts";
 import { withoutCredentials } from "../upstream/fetch-url.ts";
 
+/** What an apt repository may have beside its packages, by the folder or file that its Release names. */
+export const EXTRAS = ["translations", "contents", "dep11"] as const;
+
 const glob = z.string().min(1).max(200);
 
 /** What a caller may say of an upstream, beside its name and type. */
@@ -22,7 +25,10 @@ export const UpstreamSettings = z.strictObject({
   architectures: z.array(z.string().min(1).max(40)).min(1).max(50).optional(),
   /** Armored OpenPGP: then an unsigned or wrongly signed upstream is an error. */
   key: z.string().max(65_536).optional(),
-  policy: z.literal("immediate").optional(),
+  /** `on_demand`: bytes come when somebody asks for them. */
+  policy: z.enum(["immediate", "on_demand"]).optional(),
+  /** What is carried over beside the packages (apt). */
+  extras: z.array(z.enum(EXTRAS)).max(EXTRAS.length).optional(),
   include: z.array(glob).max(200).optional(),
   exclude: z.array(glob).max(200).optional(),
 });
@@ -43,10 +49,16 @@ const UpstreamItem = z.object({
   policy: z.enum(["immediate", "on_demand"]),
   include: z.array(z.string()),
   exclude: z.array(z.string()),
+  /** What is carried over beside the packages of an apt upstream. */
+  extras: z.array(z.string()).default([]),
   keep: z.number().int(),
   /** The newest sync. */
   job: z.string(),
   lastSynced: z.string().optional(),
+  /** Of all packages at the last commit. */
+
+  /** What all that its newest commit holds sums up to. */
+  bytes: z.number().int().optional(),
   /** A blob of what the upstream's indexes were when it was last committed. */
   synced: z.custom<Sha256>((value) => typeof value === "string").optional(),
   createdAt: z.string(),
@@ -83,6 +95,7 @@ export async function createUpstream(
     policy: settings.policy ?? "immediate",
     include: settings.include ?? [],
     exclude: settings.exclude ?? [],
+    extras: [],
     keep: DEFAULT_KEEP,
     job: randomUUID(),
     createdAt: at,
@@ -112,6 +125,7 @@ export async function resyncUpstream(ctx: Context, before: Upstream, settings: U
     policy: settings.policy ?? before.policy,
     include: settings.include ?? before.include,
     exclude: settings.exclude ?? before.exclude,
+    extras: settings.extras ?? before.extras,
     job: running ? before.job : randomUUID(),
     version: before.version + 1,
     updatedAt: ctx.now().toISOString(),

@@ -8,7 +8,7 @@ import { leafIndexOf, type Tree } from "./root.ts";
  * The index of a tree by what it holds: a tree of its own whose keys are `SHA256/KEY`. It answers which rows hold a file, lists
  * a tree in the order of its hashes, and like its tree depends on the set of rows alone.
  */
-const everything = () => "";
+export const everything = () => "";
 
 /** Brings the index after an edit of its tree. Costs what an edit costs. */
 export async function editHashes(
@@ -22,7 +22,8 @@ export async function editHashes(
   return (await editTree(store, hashes, { put, remove }, everything)).tree;
 }
 
-function rowsByHash({ key, files }: Row): Entry[] {
+/** The rows of the index for one row of its tree. */
+export function rowsByHash({ key, files }: Row): Entry[] {
   return files.map((file) => ({ key: `${file.sha256}/${key}`, files: [file], chunks: {} }));
 }
 

@@ -3,6 +3,7 @@ import { headOf } from "../../shared/commit.ts";
 import { findSyncJob } from "../../shared/job/sync-job.ts";
 import { keys } from "../../shared/store/keys.ts";
 import { copyBatch } from "../../shared/sync/run.ts";
+import { settingsOf } from "../../shared/sync/site.ts";
 import { createUpstream } from "../../shared/sync/upstream.ts";
 import { memoryContext } from "../support/memory-context.ts";
 
@@ -13,7 +14,16 @@ test("a plan made anew is complete by its own batches, not by those of the plan 
   const plan = async (...lists: string[]) => {
     const batches = await Promise.all(lists.map((list) => ctx.objects.putBlob(Buffer.from(list))));
     const tree = await ctx.objects.putBlob(Buffer.from(`tree of ${lists}`));
-    await ctx.table.put({ ...keys.syncPlan(job), tree, hashes: tree, count: 1, batches, state: tree });
+    const state = await ctx.objects.putBlob(
+      Buffer.from(JSON.stringify({ settings: settingsOf(upstream), releases: [] })),
+    );
+    await ctx.table.put({
+      ...keys.syncPlan(job),
+      holding: { tree, hashes: tree, count: 1 },
+      batches: await ctx.objects.putBlob(Buffer.from(JSON.stringify(batches))),
+      totalBytes: 0,
+      state,
+    });
     return tree;
   };
   // Lists of nothing, told apart by their blanks: what is copied is not the matter here.
