@@ -31,4 +31,6 @@ export type UpstreamRead = {
   readonly carried: () => Promise<readonly CarriedFile[]>;
   /** The files that name all others, as they were read. */
   readonly pointers: readonly Pick<Pointer, "state">[];
+  /** Addresses that have the same, the one that was read first. */
+  readonly mirrors?: readonly string[];
 };

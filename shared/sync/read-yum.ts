@@ -10,34 +10,29 @@ import { rewriteOther, rewritePrimary } from "../yum/index-rewrite.ts";
 import { readRepomd, type UpstreamRecord } from "../yum/repomd-read.ts";
 import type { Found, UpstreamRead } from "./found.ts";
 import { globsOf } from "./globs.ts";
-import {
-  checkDetached,
-  indexBytes,
-  MOST_INDEX_BYTES,
-  MOST_RATIO,
-  named,
-  pointerAt,
-  type Site,
-  type State,
-  urlOf,
-} from "./site.ts";
+import { indexBytes, MOST_INDEX_BYTES, MOST_RATIO, type Site, type State, urlOf } from "./site.ts";
+import { yumBaseOf } from "./yum-base.ts";
+import { carriedRecords } from "./yum-carried.ts";
 
 const MOST_PACKED_BYTES = 512 * 1024 * 1024;
 
 /**
  * Everything a yum upstream lists: repomd.xml verified where a key is given, each index against it. "unchanged" when repomd.xml
- * did not change since the last commit: then one request was made.
+ * did not change since the last commit: then one request was made, or two where a mirrorlist leads to it.
  */
-export async function readYum(site: Site, before: State | undefined): Promise<UpstreamRead | "unchanged"> {
-  const pointer = await pointerAt(site, urlOf(site, "repodata/repomd.xml"), before, (bytes, url) =>
-    named(url, async () => {
-      await checkDetached(site, bytes, `${url}.asc`);
-      return Buffer.from(bytes).toString("utf8");
-    }),
-  );
-  if (before && pointer.isOld) return "unchanged";
+export async function readYum(given: Site, before: State | undefined): Promise<UpstreamRead | "unchanged"> {
+  const found = await yumBaseOf(given, before);
+  if (found === "unchanged") return found;
+  const { pointer, base, mirrors } = found;
   const { records } = readRepomd(Buffer.from(await pointer.text()), pointer.url);
-  return { found: foundIn(site, records), carried: async () => [], pointers: [pointer] };
+  // From here on, paths are relative to where its repomd.xml was found.
+  const site: Site = { ...given, upstream: { ...given.upstream, path: base } };
+  return {
+    found: foundIn(site, records),
+    carried: () => carriedRecords(site, records, (record) => placeOf(site, record)),
+    pointers: [pointer],
+    mirrors,
+  };
 }
 
 async function* foundIn(site: Site, records: readonly UpstreamRecord[]): AsyncGenerator<Found> {

@@ -53,7 +53,7 @@ export async function syncUpstream(ctx: Context, ref: RepoRef): Promise<void> {
     const head = await headOf(ctx, upstream);
     read = await readUpstream(site);
     if (read === "unchanged") return end(ctx, upstream, job, { commit: head.number, settings: settingsOf(upstream) });
-    await carryOut(site, job, await collect(site, read, head), await saveState(site, read.pointers));
+    await carryOut(site, job, await collect(site, read, head), await saveState(site, read));
   });
 }
 
@@ -97,7 +97,8 @@ export async function copyBatch(ctx: Context, jobId: string, batch: number): Pro
     const lists = await listsOf(ctx, plan);
     const list = lists[batch];
     if (list === undefined) return;
-    const copied = await copyFiles(ctx, upstream, await readBatch(ctx, list));
+    const { mirrors } = await readState(ctx, plan.state);
+    const copied = await copyFiles(ctx, upstream, { files: await readBatch(ctx, list), mirrors });
     await ctx.table.put({ ...keys.syncBatch(jobId, list), ...copied });
     const { isComplete, ...progress } = await progressOf(ctx, job, lists);
     await tellProgress(ctx, job.id, progress);

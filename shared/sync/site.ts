@@ -5,7 +5,7 @@ import { AppError } from "../error.ts";
 import { verifyDetached } from "../signing/verify.ts";
 import { fetchBytes, fetchIfChanged } from "../upstream/fetch-bytes.ts";
 import { UpstreamError } from "../upstream/fetch-error.ts";
-import type { UnnamedFile } from "./found.ts";
+import type { UnnamedFile, UpstreamRead } from "./found.ts";
 import { learnedOf } from "./learned.ts";
 import { type Offered, type Taken, takeFile, withCredentialsOf } from "./take.ts";
 import { addressOf, type Upstream } from "./upstream.ts";
@@ -44,6 +44,8 @@ const State = z.object({
   releases: z.array(
     z.object({ url: z.string(), sha256: z.string(), etag: z.string().optional(), lastModified: z.string().optional() }),
   ),
+  /** Addresses that have the same files, where a list named several. */
+  mirrors: z.array(z.string()).default([]),
 });
 export type State = z.infer<typeof State>;
 type ReleaseState = State["releases"][number];
@@ -56,8 +58,12 @@ export function urlOf({ upstream }: Site, path: string): string {
   return `${upstream.path.replace(/\/+$/, "")}/${encoded.join("/")}`;
 }
 
-export function saveState({ ctx, upstream }: Site, pointers: readonly Pick<Pointer, "state">[]): Promise<Sha256> {
-  const state: State = { settings: settingsOf(upstream), releases: pointers.map((one) => one.state) };
+export function saveState(
+  { ctx, upstream }: Site,
+  { pointers, mirrors = [] }: Pick<UpstreamRead, "pointers" | "mirrors">,
+): Promise<Sha256> {
+  const releases = pointers.map((one) => one.state);
+  const state: State = { settings: settingsOf(upstream), releases, mirrors: [...mirrors] };
   return ctx.objects.putBlob(Buffer.from(JSON.stringify(state)));
 }
 

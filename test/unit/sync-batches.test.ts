@@ -15,7 +15,7 @@ test("a plan made anew is complete by its own batches, not by those of the plan 
     const batches = await Promise.all(lists.map((list) => ctx.objects.putBlob(Buffer.from(list))));
     const tree = await ctx.objects.putBlob(Buffer.from(`tree of ${lists}`));
     const state = await ctx.objects.putBlob(
-      Buffer.from(JSON.stringify({ settings: settingsOf(upstream), releases: [] })),
+      Buffer.from(JSON.stringify({ settings: settingsOf(upstream), releases: [], mirrors: [] })),
     );
     await ctx.table.put({
       ...keys.syncPlan(job),
