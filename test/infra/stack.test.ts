@@ -1,20 +1,15 @@
 import { App, Stack } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
-import { Code } from "aws-cdk-lib/aws-lambda";
 import { Queue } from "aws-cdk-lib/aws-sqs";
-import flags from "aws-cdk-lib/recommended-feature-flags.json" with { type: "json" };
 import { AwsSolutionsChecks } from "cdk-nag";
 import { describe, expect, test } from "vitest";
 import { FUNCTIONS } from "../../infra/bundle.ts";
 import { PackhouseStack } from "../../infra/stack.ts";
 import { FUNCTION_SECONDS, MAX_RECEIVES, SETTINGS, TABLE_KEYS } from "../../shared/settings.ts";
+import { packhouseStack, STACK_PARTS } from "../support/stack.ts";
 import { named, propertiesOf, resourcesOf, statementsOf } from "../support/template.ts";
 
-const parts = {
-  codeOf: () => Code.fromInline("exports.handler = async () => {};"),
-  edgeCode: "function handler(e){return e}",
-};
-const stack = new PackhouseStack(new App({ context: flags }), "Packhouse", parts);
+const stack = packhouseStack();
 const template = Template.fromStack(stack);
 const resources = resourcesOf(template);
 
@@ -146,58 +141,6 @@ test("the key that seals secrets turns every year, and is kept", () => {
   template.hasResource("AWS::KMS::Key", { DeletionPolicy: "Retain", Properties: { EnableKeyRotation: true } });
 });
 
-describe("what functions may", () => {
-  const policies = FUNCTIONS.map((name) => {
-    const [, policy] = named(resources, "AWS::IAM::Policy", name);
-    return { name, statements: statementsOf(template, policy) };
-  });
-  const who = (action: string, resource = ""): string[] =>
-    policies
-      .filter(({ statements }) =>
-        statements.some(
-          (one) => [one.Action].flat().includes(action) && JSON.stringify(one.Resource).includes(resource),
-        ),
-      )
-      .map(({ name }) => name);
-
-  test("is named action by action, on nothing wider than a prefix of the bucket", () => {
-    for (const { statements } of policies) {
-      for (const one of statements) {
-        expect([one.Action].flat().filter((action) => action.includes("*"))).toEqual([]);
-        expect([one.Resource].flat()).not.toContain("*");
-        const wild = JSON.stringify(one.Resource).match(/"[^"]*\*[^"]*"/g) ?? [];
-        expect(
-          wild.filter(
-            (part) => !/^("\/(incoming|blobs|pointers)|":schedule\/PackhouseSchedules[0-9A-F]+)\/\*"$/.test(part),
-          ),
-        ).toEqual([]);
-      }
-    }
-    expect(
-      Object.values(template.findResources("AWS::IAM::Role")).filter((role) => propertiesOf(role).ManagedPolicyArns),
-    ).toEqual([]);
-  });
-
-  test("does not include to scan, to write in transactions, or to change the table itself", () => {
-    const table = policies.flatMap(({ statements }) => statements.flatMap((one) => [one.Action].flat()));
-    const used = new Set(table.filter((action) => action.startsWith("dynamodb:")));
-    expect([...used].sort()).toEqual(
-      ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"].map((action) => `dynamodb:${action}`),
-    );
-  });
-
-  test("to overwrite what clients trust, and to open signing keys, is kept to few", () => {
-    expect(who("s3:PutObject", "pointers/")).toEqual(["publish"]);
-    expect(who("s3:DeleteObject", "incoming/")).toEqual(["ingest"]);
-    // Only a copy that turned out to be another than its address says.
-    expect(who("s3:DeleteObject", "blobs/")).toEqual(["ingest"]);
-    expect(who("s3:DeleteObject", "pointers/")).toEqual(["api", "worker", "publish"]);
-    expect(who("kms:Decrypt")).toEqual(["api", "files", "worker", "publish"]);
-    expect(who("s3:PutObject", "incoming/")).toEqual(["api", "ingest"]);
-    expect(who("s3:GetObject", "incoming/")).toEqual(["ingest"]);
-  });
-});
-
 describe("the edge", () => {
   test("asks the bucket first, then the functions, for the paths of clients alone", () => {
     template.hasResourceProperties("AWS::CloudFront::Distribution", {
@@ -251,7 +194,7 @@ describe("the edge", () => {
   test("a name of the team's own is what clients are told", () => {
     const certificateArn = "arn:aws:acm:us-east-1:111122223333:certificate/x";
     const own = new PackhouseStack(new App(), "Own", {
-      ...parts,
+      ...STACK_PARTS,
       domain: { name: "packages.example.org", certificateArn },
     });
     Template.fromStack(own).hasResourceProperties("AWS::Lambda::Function", {
