@@ -1,3 +1,4 @@
+import pMap from "p-map";
 import { z } from "zod";
 import { type Deb, readDeb } from "./apt/deb.ts";
 import type { RangeSource, Sha256 } from "./blob.ts";
@@ -54,6 +55,22 @@ export async function parsePackage(source: RangeSource, filename: string): Promi
 export async function findPackage(ctx: Context, sha256: Sha256): Promise<Package | undefined> {
   const item = await ctx.table.get(keys.package(sha256));
   return item && packageOf(item);
+}
+
+const BATCH = 100;
+const PARALLEL_BATCHES = 8;
+
+/** Those of these that we parsed, by hash: a read for each 100. */
+export async function findPackages(
+  ctx: Context,
+  wanted: readonly { readonly sha256: Sha256 }[],
+): Promise<Map<Sha256, Package>> {
+  const batches = Array.from({ length: Math.ceil(wanted.length / BATCH) }, (_, index) =>
+    wanted.slice(index * BATCH, (index + 1) * BATCH).map(({ sha256 }) => keys.package(sha256)),
+  );
+  const found = await pMap(batches, (batch) => ctx.table.getMany(batch), { concurrency: PARALLEL_BATCHES });
+  const packages = found.flat().flatMap((item) => (item ? [packageOf(item)] : []));
+  return new Map(packages.map((pkg) => [pkg.sha256, pkg]));
 }
 
 const PREFIXES = 256;

@@ -5,8 +5,9 @@ import { AppError } from "../error.ts";
 import type { Delta } from "../tree/edit.ts";
 import type { Entry } from "../tree/entry.ts";
 import { announce } from "./announce.ts";
+import { rowsByHash, rowsOf } from "./held.ts";
 import type { Repo } from "./repo.ts";
-import { resolveWanted, rowsByHash, rowsOf, type WantedPackage } from "./wanted.ts";
+import { resolveWanted, type WantedPackage } from "./wanted.ts";
 
 export type ChangeTerms = Omit<CommitTerms, "message"> & {
   /** May put other bytes under a key that the repo holds. */

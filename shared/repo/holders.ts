@@ -1,42 +1,48 @@
 import pMap from "p-map";
 import type { Sha256 } from "../blob.ts";
-import { headOf } from "../commit.ts";
+import type { Commit } from "../commit.ts";
 import type { Context } from "../context.ts";
+import type { Entry, Row } from "../tree/entry.ts";
 import { rowsHolding } from "../tree/hashes.ts";
-import { describeRow, type PackageRow } from "../tree/layout.ts";
-import { readTree } from "../tree/root.ts";
-import { findRepo, listRepos, type Repo } from "./repo.ts";
+import { readLeaf } from "../tree/leaf.ts";
+import { leafIndexOf, readTree } from "../tree/root.ts";
+import { everyHead, type Holding } from "./heads.ts";
 
-/** A repo whose head holds a file, and what its row says of it. */
-export type Holder = { readonly repo: Repo; readonly row: PackageRow };
+/** A repo or an upstream whose head holds a file, and the row that names it there; of the row's files only that one. */
+export type Holder = { readonly chain: Holding; readonly head: Commit; readonly row: Row };
 
 const PARALLEL = 8;
 
 /**
- * The repos whose heads hold a file: computed from the heads, never kept in step by hand. Costs two reads a repo and two of each
- * distinct tree.
+ * The repos and upstreams whose heads hold a file: computed from the heads, never kept in step by hand. Costs what the heads
+ * cost, and two reads of each distinct tree.
  */
 export async function holdersOf(ctx: Context, sha256: Sha256): Promise<Holder[]> {
   const lookups = new Map<string, ReturnType<typeof rowsHolding>>();
   const holders: Holder[] = [];
-  let after: string | undefined;
-  do {
-    const page = await listRepos(ctx, after);
-    await pMap(
-      page.repos,
-      async (ref) => {
-        const repo = await findRepo(ctx, ref);
-        if (!repo) return;
-        const { hashes } = await headOf(ctx, repo);
+  for await (const heads of everyHead(ctx)) {
+    const found = await pMap(
+      heads,
+      async ({ chain, head }) => {
         const rows =
-          lookups.get(hashes) ?? readTree(ctx.objects, hashes).then((tree) => rowsHolding(ctx.objects, tree, sha256));
-        lookups.set(hashes, rows);
+          lookups.get(head.hashes) ??
+          readTree(ctx.objects, head.hashes).then((tree) => rowsHolding(ctx.objects, tree, sha256));
+        lookups.set(head.hashes, rows);
         const [row] = await rows;
-        if (row) holders.push({ repo, row: describeRow(repo.type, row) });
+        return row ? [{ chain, head, row }] : [];
       },
       { concurrency: PARALLEL },
     );
-    after = page.next;
-  } while (after !== undefined);
-  return holders.sort((a, b) => (a.repo.name < b.repo.name ? -1 : 1));
+    holders.push(...found.flat());
+  }
+  return holders;
+}
+
+/** The whole entry of a holder's row, with its index text: one read of a root, one of a leaf, and one for each of its fragments. */
+export async function entryHeld(ctx: Context, { head, row }: Holder): Promise<Entry> {
+  const tree = await readTree(ctx.objects, head.tree);
+  const leaf = tree.leaves[leafIndexOf(tree, row.key)];
+  const entry = leaf && (await readLeaf(ctx.objects, leaf)).find(({ key }) => key === row.key);
+  if (!entry) throw new Error(`tree ${head.tree} lacks ${row.key}, which its index by hash names`);
+  return entry;
 }

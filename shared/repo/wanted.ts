@@ -1,17 +1,16 @@
 import pMap from "p-map";
 import type { Sha256 } from "../blob.ts";
-import type { Commit } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
-import { type Package, packageOf, parsedOf } from "../package.ts";
-import { keys } from "../store/keys.ts";
+import { findPackages, type Package, parsedOf } from "../package.ts";
 import type { Entry } from "../tree/entry.ts";
-import { hashedRow, rowsHolding } from "../tree/hashes.ts";
-import { describeRow, fullVersion, type PackageRow, type Place } from "../tree/layout.ts";
-import { readRows } from "../tree/leaf.ts";
-import { readTree } from "../tree/root.ts";
+import { type AptPlace, describeRow, type Place } from "../tree/layout.ts";
+import { check, checkInDirectory } from "./contradiction.ts";
 import { canHold, entriesFor } from "./entries.ts";
+import type { HeldRow, HeldRows } from "./held.ts";
+import { checkNewPlace, placesOf, samePlace } from "./places.ts";
 import type { Repo } from "./repo.ts";
+import { entriesInTrees, placedEntry } from "./taken.ts";
 
 /** What a caller says of one package that a repo is to hold. */
 export type WantedPackage = {
@@ -23,17 +22,14 @@ export type WantedPackage = {
   readonly places?: readonly Place[] | undefined;
 };
 
-const PARALLEL = 8;
-const BATCH = 100;
+/** Reads of a metadata blob each; a map of one request's size is through within its time. */
+const PARALLEL = 16;
 const MOST_TOLD = 100;
-
-/** A row of a repo, by what it holds. */
-export type HeldRow = PackageRow & { readonly key: string };
-export type HeldRows = ReadonlyMap<string, readonly HeldRow[]>;
 
 /**
  * What a wanted set comes to, given the rows that hold its hashes: rows that stay as they are, and rows to be put for packages
- * that we know. Unknown hashes are refused, all of them at once, and so is what contradicts its package.
+ * that we parsed or that another head of the type holds. Unknown hashes are refused, all of them at once, and so is what
+ * contradicts its package.
  */
 export async function resolveWanted(
   ctx: Context,
@@ -43,56 +39,31 @@ export async function resolveWanted(
 ): Promise<{ readonly keep: ReadonlySet<string>; readonly put: readonly Entry[] }> {
   const keep = new Set<string>();
   const fresh: WantedPackage[] = [];
+  const doubtful: { wanted: WantedPackage; row: HeldRow }[] = [];
   for (const one of wanted) {
+    const places = placesOf(repo.type, one.sha256, one.places);
     const rows = held.get(one.sha256) ?? [];
-    for (const row of rows) {
-      if (one.places !== undefined && !one.places.some((place) => samePlace(place, row.place))) continue;
-      check(repo, one, row);
-      keep.add(row.key);
-    }
-    const missing = one.places?.filter((place) => !rows.some((row) => samePlace(place, row.place)));
+    const kept = rows.filter((row) => places === undefined || places.some((place) => samePlace(place, row.place)));
+    for (const { key } of kept) keep.add(key);
+    const [first] = kept;
+    // One package may lie there under two file names; GET tells the first.
+    const fitting = kept.find(({ filename }) => filename === one.filename) ?? first;
+    if (fitting && repo.type === "dir") doubtful.push({ wanted: one, row: fitting });
+    else if (fitting) check(one, fitting);
+    const missing = places?.filter((place) => !rows.some((row) => samePlace(place, row.place)));
     if (rows.length === 0 || (missing?.length ?? 0) > 0) fresh.push({ ...one, places: missing });
   }
+  await checkInDirectory(ctx, doubtful);
   return { keep, put: await newEntries(ctx, repo, fresh) };
 }
 
-/** The rows of a commit, by what they hold. Reads the whole index by hash. */
-export async function rowsByHash(ctx: Context, repo: Repo, head: Commit): Promise<Map<string, HeldRow[]>> {
-  const hashes = await readTree(ctx.objects, head.hashes);
-  const found = new Map<string, HeldRow[]>();
-  for (const leaf of hashes.leaves) {
-    for (const one of await readRows(ctx.objects, leaf)) {
-      const { sha256, row } = hashedRow(one);
-      const list = found.get(sha256) ?? [];
-      found.set(sha256, list);
-      list.push({ ...describeRow(repo.type, row), key: row.key });
-    }
-  }
-  return found;
-}
-
-/** The rows of a commit that hold some files: a read or two for each. */
-export async function rowsOf(
-  ctx: Context,
-  repo: Repo,
-  head: Commit,
-  sha256s: readonly Sha256[],
-): Promise<Map<string, HeldRow[]>> {
-  const hashes = await readTree(ctx.objects, head.hashes);
-  const rows = await pMap(
-    sha256s,
-    async (sha256): Promise<[string, HeldRow[]]> => {
-      const holding = await rowsHolding(ctx.objects, hashes, sha256);
-      return [sha256, holding.map((row) => ({ ...describeRow(repo.type, row), key: row.key }))];
-    },
-    { concurrency: PARALLEL },
-  );
-  return new Map(rows);
-}
-
 async function newEntries(ctx: Context, repo: Repo, wanted: readonly WantedPackage[]): Promise<Entry[]> {
+  for (const place of wanted.flatMap(({ places = [] }) => places)) checkNewPlace(place);
   const packages = await findPackages(ctx, wanted);
-  const unknown = wanted.filter(({ sha256 }) => !packages.has(sha256)).map(({ sha256 }) => sha256);
+  // What was uploaded under another name may lie in some repo under this one.
+  const sought = wanted.filter((one) => !isNamed(repo, one, packages.get(one.sha256)));
+  const taken = sought.length === 0 ? new Map<string, Entry>() : await entriesInTrees(ctx, repo.type, sought);
+  const unknown = sought.map(({ sha256 }) => sha256).filter((sha256) => !packages.has(sha256) && !taken.has(sha256));
   if (unknown.length > 0) {
     throw new AppError(
       "unprocessable",
@@ -103,70 +74,62 @@ async function newEntries(ctx: Context, repo: Repo, wanted: readonly WantedPacka
   const made = await pMap(
     wanted,
     async (one) => {
+      const entry = taken.get(one.sha256);
+      if (entry) return takenEntries(repo, one, entry);
       const pkg = packages.get(one.sha256);
-      return pkg ? entriesOf(ctx, repo, one, pkg) : [];
+      return pkg ? parsedEntries(ctx, repo, one, pkg) : [];
     },
     { concurrency: PARALLEL },
   );
   return made.flat();
 }
 
-async function findPackages(ctx: Context, wanted: readonly WantedPackage[]): Promise<Map<string, Package>> {
-  const found = new Map<string, Package>();
-  for (let start = 0; start < wanted.length; start += BATCH) {
-    const batch = wanted.slice(start, start + BATCH);
-    for (const item of await ctx.table.getMany(batch.map(({ sha256 }) => keys.package(sha256)))) {
-      if (!item) continue;
-      const pkg = packageOf(item);
-      found.set(pkg.sha256, pkg);
-    }
-  }
-  return found;
+function isNamed(repo: Repo, { filename }: WantedPackage, pkg: Package | undefined): boolean {
+  return pkg !== undefined && (repo.type === "dir" || filename === undefined || filename === pkg.filename);
 }
 
-async function entriesOf(ctx: Context, repo: Repo, wanted: WantedPackage, pkg: Package): Promise<Entry[]> {
+async function parsedEntries(ctx: Context, repo: Repo, wanted: WantedPackage, pkg: Package): Promise<Entry[]> {
   if (!canHold(repo.type, pkg.format)) {
     throw new AppError("unprocessable", `${pkg.sha256} is a ${pkg.format}: an ${repo.type} repo cannot hold it`);
   }
-  const filename = wanted.filename ?? pkg.filename;
-  const row = {
-    name: pkg.name,
-    version: pkg.version,
-    filename: pkg.filename,
-  };
-  check(repo, wanted, row);
-  const own = repo.type === "dir" ? [filename] : [{ suite: repo.suite, component: repo.component }];
   const parsed = await parsedOf(ctx, pkg);
-  return (wanted.places ?? own).flatMap((place) =>
-    entriesFor(repo, {
-      pkg,
-      parsed,
-      filename: repo.type === "dir" && typeof place === "string" ? place : filename,
-      places: typeof place === "string" ? [] : [place],
-    }),
-  );
+  if (repo.type !== "dir") {
+    check(wanted, pkg);
+    const places = (wanted.places ?? [ownPlace(repo)]).filter((place): place is AptPlace => typeof place !== "string");
+    return entriesFor(repo, { pkg, parsed, filename: pkg.filename, places });
+  }
+  const paths = wanted.places ?? [ownPath(wanted.filename ?? pkg.filename)];
+  return paths.flatMap((path) => {
+    const filename = String(path);
+    check(wanted, pkg, [filename, wanted.filename ?? pkg.filename]);
+    return entriesFor(repo, { pkg, parsed, filename, places: [] });
+  });
 }
 
-/** What a caller says of a package must be what it is; in a plain directory a file may be called anything. */
-function check(
-  repo: Repo,
-  wanted: WantedPackage,
-  is: { name: string; version: string; filename: string; epoch?: number; release?: string },
-): void {
-  const versions = [is.version, fullVersion(is), is.version.replace(/-[^-]*$/, "").replace(/^\d+:/, "")];
-  const wrong =
-    repo.type === "dir"
-      ? undefined
-      : wanted.name !== undefined && wanted.name !== is.name
-        ? `name ${JSON.stringify(wanted.name)}: it is ${is.name}`
-        : wanted.version !== undefined && !versions.includes(wanted.version)
-          ? `version ${JSON.stringify(wanted.version)}: it is ${is.version}`
-          : wanted.filename !== undefined && wanted.filename !== is.filename
-            ? `filename ${JSON.stringify(wanted.filename)}: it is ${is.filename}`
-            : undefined;
-  if (wrong !== undefined) throw new AppError("unprocessable", `${wanted.sha256} contradicts its package: ${wrong}`);
+function takenEntries(repo: Repo, wanted: WantedPackage, entry: Entry): Entry[] {
+  const row = describeRow(repo.type, entry);
+  switch (repo.type) {
+    case "apt":
+      check(wanted, row);
+      return (wanted.places ?? [ownPlace(repo)]).map((place) => placedEntry(repo.type, entry, place));
+    case "yum":
+      check(wanted, row);
+      return [placedEntry(repo.type, entry, undefined)];
+    case "dir":
+      return (wanted.places ?? [ownPath(wanted.filename ?? row.name)]).map((place) => {
+        check(wanted, row, [String(place), row.filename, wanted.filename ?? row.filename]);
+        return placedEntry(repo.type, entry, place);
+      });
+    default:
+      return repo.type satisfies never;
+  }
 }
 
-function samePlace(a: Place, b: Place | undefined): boolean {
-  return b === undefined || JSON.stringify(a) === JSON.stringify(b);
+function ownPlace({ suite, component }: Repo): AptPlace {
+  return { suite, component };
+}
+
+function ownPath(filename: string): string {
+  checkNewPlace(filename);
+  return filename;
 }

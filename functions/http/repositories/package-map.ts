@@ -4,10 +4,11 @@ import { parseSha256, type Sha256 } from "../../../shared/blob.ts";
 import { type Chain, type Commit, headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
-import { type Listed, listedPackages } from "../../../shared/repo/listing.ts";
+import { type Listed, listedPackages, pageOfPackages } from "../../../shared/repo/listing.ts";
 import type { WantedPackage } from "../../../shared/repo/wanted.ts";
 import { PAGE_ITEMS } from "../../../shared/store/dynamo.ts";
 import type { Env } from "../app.ts";
+import { Sha256Field } from "../schemas.ts";
 import { commitTag } from "./named.ts";
 
 const Place = z.union([z.object({ suite: z.string(), component: z.string() }), z.string().max(1024)]);
@@ -36,7 +37,7 @@ export const WantedMap = z.record(
     filename: z.string().max(255).optional(),
     shasum: z.string().optional(),
     version: z.string().optional(),
-    places: z.array(Place).min(1).max(100).optional(),
+    places: z.array(Place).max(100).optional(),
   }),
 );
 
@@ -72,27 +73,37 @@ export function mapped({ sha256, filename, name, version, epoch, release, archit
   };
 }
 
-export type Filter = { readonly name?: string | undefined; readonly arch?: string | undefined };
+/** What of a map is asked for; nothing told is all of it. */
+export const MapQuery = z.object({
+  page: z.coerce.number().int().min(1).optional(),
+  after: Sha256Field.optional(),
+  name: z.string().max(200).optional(),
+  arch: z.string().max(100).optional(),
+});
+export type MapQuery = z.infer<typeof MapQuery>;
 
-/** One page of a commit's packages in the order of their hashes; `more` says whether another follows. */
+type MapPage = { readonly map: z.infer<typeof PackageMap>; readonly next: Sha256 | undefined };
+
+/**
+ * One page of a commit's packages in the order of their hashes: behind `after`, or the one of that number, for which those before
+ * it are read. With a filter a page may hold less than others, even nothing, and still another follow.
+ */
 export async function mapPage(
   ctx: Context,
-  repo: Pick<Chain, "type">,
+  { type }: Pick<Chain, "type">,
   commit: Commit,
-  page: number,
-  filter: Filter,
-): Promise<{ map: z.infer<typeof PackageMap>; more: boolean }> {
-  const map: z.infer<typeof PackageMap> = {};
-  const from = (page - 1) * PAGE_ITEMS;
-  let seen = 0;
-  for await (const listed of listedPackages(ctx, repo.type, commit)) {
-    if (filter.name !== undefined && listed.name !== filter.name) continue;
-    if (filter.arch !== undefined && listed.architecture !== filter.arch) continue;
-    seen += 1;
-    if (seen > from + PAGE_ITEMS) return { map, more: true };
-    if (seen > from) map[listed.sha256] = mapped(listed);
+  { page = 1, after, name, arch }: MapQuery,
+): Promise<MapPage> {
+  const wanted = (listed: Listed) =>
+    (name === undefined || listed.name === name) && (arch === undefined || listed.architecture === arch);
+  let next = after;
+  for (let number = 1; ; number += 1) {
+    const found = await pageOfPackages(ctx, type, commit, { after: next, most: PAGE_ITEMS, wanted });
+    next = found.next;
+    const isLast = number >= page || next === undefined;
+    const packages = number < page ? [] : found.packages;
+    if (isLast) return { map: Object.fromEntries(packages.map((one) => [one.sha256, mapped(one)])), next };
   }
-  return { map, more: false };
 }
 
 /** The whole map as a blob, for one that no response holds. */
@@ -105,26 +116,22 @@ export async function mapBlob(ctx: Context, repo: Pick<Chain, "type">, commit: C
 }
 
 /** The map of a chain's head: whole where a response holds it, else a page of it, or the way to the whole as a blob. */
-export async function answerMap(
-  c: Request<Env>,
-  chain: Chain,
-  { page, ...filter }: Filter & { readonly page?: number | undefined },
-  address: string,
-) {
+export async function answerMap(c: Request<Env>, chain: Chain, query: MapQuery, address: string) {
   const { ctx } = c.var;
   const head = await headOf(ctx, chain);
   c.header("ETag", commitTag(head));
-  const whole = page === undefined && filter.name === undefined && filter.arch === undefined;
+  const { page, after, name, arch } = query;
+  const whole = [page, after, name, arch].every((one) => one === undefined);
   if (whole && head.count > PAGE_ITEMS) {
     const sha256 = await mapBlob(ctx, chain, head);
     return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/packages.json`, 303);
   }
-  const { map, more } = await mapPage(ctx, chain, head, page ?? 1, filter);
-  if (more) {
-    const next = new URLSearchParams({ type: chain.type, page: String((page ?? 1) + 1) });
-    if (filter.name !== undefined) next.set("name", filter.name);
-    if (filter.arch !== undefined) next.set("arch", filter.arch);
-    c.header("Link", `<${address}?${next}>; rel="next"`);
+  const { map, next } = await mapPage(ctx, chain, head, query);
+  if (next !== undefined) {
+    const following = new URLSearchParams({ type: chain.type, after: next });
+    if (name !== undefined) following.set("name", name);
+    if (arch !== undefined) following.set("arch", arch);
+    c.header("Link", `<${address}?${following}>; rel="next"`);
   }
   return c.json(map, 200);
 }

@@ -1,12 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Sha256 } from "../../../shared/blob.ts";
 import type { Context } from "../../../shared/context.ts";
-import { AppError } from "../../../shared/error.ts";
-import { findPackage, listPackages, type Package, type Parsed, parsedOf } from "../../../shared/package.ts";
-import { type Holder, holdersOf } from "../../../shared/repo/holders.ts";
+import { type About, aboutPackage } from "../../../shared/repo/about.ts";
+import { pageOfEveryPackage } from "../../../shared/repo/every-package.ts";
+import type { Holding } from "../../../shared/repo/heads.ts";
 import type { App } from "../app.ts";
 import { json, problem, Sha256Field } from "../schemas.ts";
-import { repoUri, typedUri } from "./named.ts";
 
 const PackageView = z
   .object({
@@ -40,7 +39,7 @@ export function packages(app: App): void {
     }),
     async (c) => {
       const { ctx } = c.var;
-      const { packages: page, next } = await listPackages(ctx, c.req.valid("query").after);
+      const { packages: page, next } = await pageOfEveryPackage(ctx, c.req.valid("query").after);
       if (next !== undefined) c.header("Link", `<${ctx.publicUrl}/package?after=${next}>; rel="next"`);
       return c.json(Object.fromEntries(page.map((sha256) => [sha256, packageUri(ctx, sha256)])), 200);
     },
@@ -57,65 +56,43 @@ export function packages(app: App): void {
     }),
     async (c) => {
       const { ctx } = c.var;
-      const { shasum } = c.req.valid("param");
-      const [pkg, holders] = await Promise.all([findPackage(ctx, shasum), holdersOf(ctx, shasum)]);
-      if (!pkg) throw new AppError("not_found", `no package ${shasum}`);
-      return c.json(packageView(ctx, pkg, await parsedOf(ctx, pkg), holders), 200);
+      return c.json(packageView(ctx, await aboutPackage(ctx, c.req.valid("param").shasum)), 200);
     },
   );
 }
 
-function packageView(
-  ctx: Context,
-  pkg: Package,
-  parsed: Parsed,
-  holders: readonly Holder[],
-): z.infer<typeof PackageView> {
-  const repos: Record<string, string> = {};
-  for (const { repo } of holders) {
-    const taken = repo.name in repos;
-    repos[taken ? `${repo.type}/${repo.name}` : repo.name] = taken ? typedUri(ctx, repo) : repoUri(ctx, repo);
-  }
-  const { sha256, filename } = pkg;
+function packageView(ctx: Context, about: About): z.infer<typeof PackageView> {
+  const { sha256, filename, epoch, release } = about;
+  const of = (kind: Holding["kind"]) => addressesOf(ctx, about.holders, kind);
   return {
-    name: pkg.name,
+    name: about.name,
     filename,
     shasum: sha256,
-    ...versionsOf(pkg, parsed),
-    format: pkg.format,
-    architecture: pkg.architecture,
-    size: pkg.sizeBytes,
-    depends: relations(parsed, "depends"),
-    provides: relations(parsed, "provides"),
-    url: `${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/${encodeURIComponent(filename)}`,
-    upstreams: {},
-    repos,
+    version: about.version,
+    ...(epoch === undefined ? {} : { epoch }),
+    ...(release === undefined ? {} : { release }),
+    format: about.format,
+    architecture: about.architecture,
+    size: about.sizeBytes,
+    depends: [...about.depends],
+    provides: [...about.provides],
+    url: about.isOurs
+      ? `${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/${encodeURIComponent(filename.split("/").at(-1) ?? "")}`
+      : `${ctx.publicUrl}/${about.path}`,
+    upstreams: of("upstream"),
+    repos: of("repo"),
   };
 }
 
-/** An rpm's version is VERSION, with its epoch and release beside it; a deb's is the whole. */
-function versionsOf(pkg: Package, parsed: Parsed) {
-  if (parsed.format !== "rpm") return { version: pkg.version };
-  return { version: parsed.version, epoch: parsed.epoch, release: parsed.release };
-}
-
-function relations(parsed: Parsed, kind: "depends" | "provides"): string[] {
-  if (parsed.format === "rpm") {
-    return parsed[kind === "depends" ? "requires" : "provides"].map(({ name, flags, epoch, version, release }) => {
-      const evr = `${epoch ? `${epoch}:` : ""}${version ?? ""}${release ? `-${release}` : ""}`;
-      return flags ? `${name} ${SIGNS[flags] ?? flags} ${evr}` : name;
-    });
+/** By name; of several types under one name, all but the first are told apart by theirs. */
+function addressesOf(ctx: Context, holders: readonly Holding[], kind: Holding["kind"]): Record<string, string> {
+  const addresses: Record<string, string> = {};
+  for (const { name, type } of holders.filter((one) => one.kind === kind)) {
+    const taken = Object.hasOwn(addresses, name);
+    addresses[taken ? `${type}/${name}` : name] = `${ctx.publicUrl}/${kind}/${name}${taken ? `?type=${type}` : ""}`;
   }
-  if (parsed.format !== "deb") return [];
-  const names = kind === "depends" ? ["pre-depends", "depends"] : ["provides"];
-  return parsed.control
-    .filter(([name]) => names.includes(name.toLowerCase()))
-    .flatMap(([, value]) => value.split(","))
-    .map((one) => one.trim())
-    .filter((one) => one !== "");
+  return addresses;
 }
-
-const SIGNS: Readonly<Record<string, string>> = { EQ: "=", LT: "<", LE: "<=", GT: ">", GE: ">=" };
 
 function packageUri(ctx: Context, sha256: Sha256): string {
   return `${ctx.publicUrl}/package/${sha256}`;

@@ -8,7 +8,7 @@ import { findUpstreamsNamed } from "../../../shared/sync/upstream.ts";
 import type { App } from "../app.ts";
 import { json, problem, Sha256Field } from "../schemas.ts";
 import { ByName, commitTag, oneNamed, onlyOn, repoUri, Type } from "./named.ts";
-import { answerMap, PackageMap, WantedMap, wantedOf } from "./package-map.ts";
+import { answerMap, MapQuery, PackageMap, WantedMap, wantedOf } from "./package-map.ts";
 
 const Sync = z.strictObject({ sync: z.strictObject({ name: z.string(), type: z.enum(["upstream", "repo"]) }) });
 const Patch = z.strictObject({
@@ -16,12 +16,7 @@ const Patch = z.strictObject({
   remove: z.array(Sha256Field).max(10_000).optional(),
 });
 const Done = z.object({ commit: z.int(), packages: z.int() });
-const Query = z.object({
-  type: Type.optional(),
-  page: z.coerce.number().int().min(1).optional(),
-  name: z.string().max(200).optional(),
-  arch: z.string().max(100).optional(),
-});
+const Query = MapQuery.extend({ type: Type.optional() });
 const Forced = z.object({ type: Type.optional(), force: z.enum(["true", "false"]).optional() });
 
 const refusals = {
@@ -50,9 +45,9 @@ export function repoPackages(app: App): void {
     }),
     async (c) => {
       const { ctx } = c.var;
-      const { type, page, name, arch } = c.req.valid("query");
+      const { type, ...query } = c.req.valid("query");
       const repo = await oneNamed(ctx, c.req.valid("param").name, type);
-      return answerMap(c, repo, { page, name, arch }, `${repoUri(ctx, repo)}/packages`);
+      return answerMap(c, repo, query, `${repoUri(ctx, repo)}/packages`);
     },
   );
 

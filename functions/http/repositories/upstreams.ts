@@ -17,7 +17,7 @@ import type { App } from "../app.ts";
 import { json, problem } from "../schemas.ts";
 import { CommitView, commitView } from "./history.ts";
 import { ByName, checkSameName, newRef, Type } from "./named.ts";
-import { answerMap, PackageMap } from "./package-map.ts";
+import { answerMap, MapQuery, PackageMap } from "./package-map.ts";
 
 const Name = z.string().regex(REPO_NAME, `must match ${REPO_NAME.source}`);
 const NewUpstream = UpstreamSettings.extend({ name: Name, type: Type });
@@ -58,12 +58,7 @@ export function upstreams(app: App): void {
       summary: "The packages of an upstream, by hash",
       request: {
         params: ByName.params,
-        query: z.object({
-          type: Type.optional(),
-          page: z.coerce.number().int().min(1).optional(),
-          name: z.string().max(200).optional(),
-          arch: z.string().max(100).optional(),
-        }),
+        query: MapQuery.extend({ type: Type.optional() }),
       },
       responses: {
         200: json(PackageMap, "the map, or a page of it"),
@@ -73,9 +68,9 @@ export function upstreams(app: App): void {
     }),
     async (c) => {
       const { ctx } = c.var;
-      const { type, page, name, arch } = c.req.valid("query");
+      const { type, ...query } = c.req.valid("query");
       const upstream = await oneUpstream(ctx, c.req.valid("param").name, type);
-      return answerMap(c, upstream, { page, name, arch }, `${upstreamUri(ctx, upstream)}/packages`);
+      return answerMap(c, upstream, query, `${upstreamUri(ctx, upstream)}/packages`);
     },
   );
   app.openapi(
