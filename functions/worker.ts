@@ -6,11 +6,12 @@ import { buryRepo } from "../shared/publication/bury.ts";
 import { REPO_TYPES, type RepoRef, repairRepo } from "../shared/repo/repo.ts";
 import { follow } from "../shared/sync/follow.ts";
 import { copyBatch, syncUpstream } from "../shared/sync/run.ts";
+import { repairUpstream, resyncNamed } from "../shared/sync/upstream.ts";
 import { failuresOf } from "./batch.ts";
 import { context } from "./context.ts";
 
 const Named = z.object({
-  kind: z.enum(["backfill", "repair", "follow", "bury", "sync"]),
+  kind: z.enum(["backfill", "repair", "follow", "bury", "sync", "resync", "repair-upstream"]),
   type: z.enum(REPO_TYPES),
   name: z.string(),
 });
@@ -22,6 +23,8 @@ const WORK = {
   follow,
   bury: buryRepo,
   sync: syncUpstream,
+  resync: resyncNamed,
+  "repair-upstream": repairUpstream,
 } as const;
 
 /** Work that no request waits for. */

@@ -18,7 +18,7 @@ export type Verdict = "valid" | "missing" | "invalid";
 
 /** Other users of the machine can reach the endpoints' ports: only who holds our credentials is answered. */
 export function verifierOf(credentials: AwsCredentials, region: string) {
-  return async (request: AwsRequest, service: "dynamodb" | "sqs"): Promise<Verdict> => {
+  return async (request: AwsRequest, service: "dynamodb" | "sqs" | "scheduler"): Promise<Verdict> => {
     const signed = request.headers.authorization !== undefined || /[?&]X-Amz-Signature=/.test(request.url);
     if (!signed) return "missing";
     const bodySha256 = createHash("sha256").update(request.body).digest("hex");

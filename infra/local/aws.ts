@@ -14,6 +14,7 @@ const endpoints = await openEndpoints(db, folder, { port: settings.port });
 console.log(`AWS_ENDPOINT_URL_S3=${endpoints.url}${STORE_PATH}
 AWS_ENDPOINT_URL_SQS=${endpoints.url}
 AWS_ENDPOINT_URL_DYNAMODB=${endpoints.url}
+AWS_ENDPOINT_URL_SCHEDULER=${endpoints.url}
 AWS_REGION=${folder.aws.region}
 AWS_ACCESS_KEY_ID=${folder.aws.accessKeyId}
 AWS_SECRET_ACCESS_KEY=${folder.aws.secretAccessKey}`);

@@ -3,6 +3,7 @@ import type { DataFolder } from "./data-folder.ts";
 import type { LocalDatabase } from "./database.ts";
 import { type Listening, listen } from "./listen.ts";
 import { createObjectStore, type ObjectStore } from "./s3/store.ts";
+import { createSchedulerEndpoint, isSchedulerPath } from "./scheduler/endpoint.ts";
 import { createQueueEndpoint, type QueueEndpoint } from "./sqs/endpoint.ts";
 import { createTableEndpoint } from "./table.ts";
 
@@ -13,14 +14,14 @@ export const STORE_PATH = "/_s3";
 const GARBAGE_MS = 3_600_000;
 
 export type Endpoints = {
-  /** Of all three: objects below `/_s3`, table and queues told apart by what a request is for. */
+  /** Of all four: objects below `/_s3`, schedules below `/schedules/`, table and queues told apart by what a request is for. */
   readonly url: string;
   readonly store: ObjectStore;
   close(): Promise<void>;
 };
 
 /**
- * Table, queues and objects as AWS has them: on loopback, and only for requests that the folder's own key signed.
+ * Table, queues, schedules and objects as AWS has them: on loopback, and only for requests that the folder's own key signed.
  * Presigned URLs may also have been signed for `publicHosts`.
  */
 export async function openEndpoints(
@@ -52,9 +53,16 @@ export async function openEndpoints(
   });
   store.createBucket(BUCKET);
   queues.releaseInFlight();
+  const scheduler = createSchedulerEndpoint({
+    db,
+    region,
+    credentials,
+    send: (queueName, body) => queues.send(queueName, body),
+  });
   store.sweepGarbage(GARBAGE_MS);
   const inner: Listening = await listen("127.0.0.1", port, (request, response) => {
     if (isStorePath(request.url ?? "")) return store.handle(request, response);
+    if (isSchedulerPath(request.url ?? "")) return scheduler.handle(request, response);
     const target = String(request.headers["x-amz-target"] ?? "");
     return (target.startsWith("DynamoDB") ? table : queues).handle(request, response);
   });
@@ -62,6 +70,7 @@ export async function openEndpoints(
     url: inner.url,
     store,
     async close() {
+      scheduler.close();
       queues.close();
       await inner.close();
       table.close();

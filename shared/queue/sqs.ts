@@ -8,11 +8,11 @@ export type IngestMessage =
   | { readonly kind: "look"; readonly path: string };
 /**
  * `repair`: what follows from a repo's item; `follow`: take over what it follows; `bury`: what is left of a deleted one; `sync`:
- * the newest sync of an upstream; `copy`: a batch of its packages.
+ * the newest sync of an upstream; `resync`: a new one of it; `repair-upstream`: what follows from its item; `copy`: a batch of its packages.
  */
 export type WorkerMessage =
   | {
-      readonly kind: "backfill" | "repair" | "follow" | "bury" | "sync";
+      readonly kind: "backfill" | "repair" | "follow" | "bury" | "sync" | "resync" | "repair-upstream";
       readonly type: RepoType;
       readonly name: string;
     }
