@@ -108,7 +108,8 @@ function valuesOf(text: string, field: Field): readonly number[] {
     const to = endOf(range, high, step, { text, field, from });
     const by = step === undefined ? 1 : numberIn(step, 1, field.to - field.from + 1);
     if (by === undefined) throw wrong(text, field);
-    for (let value = from; value <= to; value += by) values.add(value);
+    const size = field.to - field.from + 1;
+    for (let value = from; value <= to; value += by) values.add(value > field.to ? value - size : value);
   }
   return [...values].sort((a, b) => a - b);
 }
@@ -121,8 +122,10 @@ function endOf(
 ): number {
   if (high === undefined) return range === "*" || step !== undefined ? field.to : from;
   const to = oneOf(high, text, field);
-  if (to < from) throw new AppError("invalid", `${field.name} in cron: the range ${range} ends before it begins`);
-  return to;
+  if (to >= from) return to;
+  // As in `20-2` hours or `FRI-MON`, past the end of the day or the week; years have no end to go past.
+  if (field === YEARS) throw new AppError("invalid", `year in cron: the range ${range} ends before it begins`);
+  return to + field.to - field.from + 1;
 }
 
 function oneOf(text: string, whole: string, field: Field): number {
