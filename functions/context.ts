@@ -12,6 +12,7 @@ import { SETTINGS } from "../shared/settings.ts";
 import { kmsSealer } from "../shared/signing/kms.ts";
 import type { Sealer } from "../shared/signing/sealer.ts";
 import { tableOf } from "../shared/store/dynamo.ts";
+import { UPLOAD_TERMS } from "../shared/upload-terms.ts";
 import { createFetcher } from "../shared/upstream/fetch.ts";
 
 /** What tells one Packhouse from another, and where its clients lead. */
@@ -59,6 +60,7 @@ export function contextOf(given: Surroundings): Context {
     }),
     upstreamBuckets: bucketsOf(given.upstreamBuckets, given.bucket),
     publicUrl: given.publicUrl.replace(/\/+$/, ""),
+    uploadTerms: UPLOAD_TERMS,
     now: given.now ?? (() => new Date()),
   };
 }

@@ -1,6 +1,7 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import { z } from "zod";
-import { findUnsettled, lookForUpload, storeUpload, type Unsettled } from "../shared/binary/ingest.ts";
+import { findUnsettled, storeUpload, type Unsettled } from "../shared/binary/ingest.ts";
+import { lookForUpload } from "../shared/binary/look.ts";
 import { settle } from "../shared/binary/settle.ts";
 import type { Context } from "../shared/context.ts";
 import { INCOMING_PREFIX } from "../shared/objects/keys.ts";
@@ -10,7 +11,7 @@ import { context } from "./context.ts";
 const S3Event = z.object({
   Records: z.array(z.object({ s3: z.object({ object: z.object({ key: z.string() }) }) })),
 });
-const OwnMessage = z.object({ kind: z.enum(["settle", "look"]), path: z.string() });
+const OwnMessage = z.object({ kind: z.enum(["settle", "look"]), path: z.string(), upload: z.string().optional() });
 /** S3 sends one when notifications are switched on. */
 const TestEvent = z.object({ Event: z.literal("s3:TestEvent") });
 const Body = z.union([S3Event, OwnMessage, TestEvent]);
@@ -34,7 +35,8 @@ async function stored(ctx: Context, record: SQSRecord): Promise<Unsettled[]> {
   const body = Body.parse(JSON.parse(record.body));
   if ("Event" in body) return [];
   if ("kind" in body) {
-    const found = await (body.kind === "look" ? lookForUpload : findUnsettled)(ctx, body.path);
+    const { kind, path, upload } = body;
+    const found = await (kind === "look" ? lookForUpload(ctx, path, upload) : findUnsettled(ctx, path));
     return found ? [found] : [];
   }
   const found: Unsettled[] = [];

@@ -1,6 +1,8 @@
 import type { SQSBatchResponse, SQSEvent } from "aws-lambda";
 import { z } from "zod";
 import { backfillRepo } from "../shared/binary/backfill.ts";
+import { verifyUpload } from "../shared/binary/look.ts";
+import { settle } from "../shared/binary/settle.ts";
 import type { Context } from "../shared/context.ts";
 import { buryRepo } from "../shared/publication/bury.ts";
 import { REPO_TYPES, type RepoRef, repairRepo } from "../shared/repo/repo.ts";
@@ -15,7 +17,9 @@ const Named = z.object({
   type: z.enum(REPO_TYPES),
   name: z.string(),
 });
-const Message = z.union([Named, z.object({ kind: z.literal("copy"), job: z.string(), batch: z.number().int() })]);
+const Copy = z.object({ kind: z.literal("copy"), job: z.string(), batch: z.number().int() });
+const Verify = z.object({ kind: z.literal("verify"), upload: z.string() });
+const Message = z.union([Named, Copy, Verify]);
 
 const WORK = {
   backfill: backfillRepo,
@@ -32,6 +36,12 @@ export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   return failuresOf(event, async (record) => {
     const message = Message.parse(JSON.parse(record.body));
     if (message.kind === "copy") await copyBatch(context(), message.job, message.batch);
+    else if (message.kind === "verify") await verify(context(), message.upload);
     else await WORK[message.kind](context(), message);
   });
+}
+
+async function verify(ctx: Context, upload: string): Promise<void> {
+  const unsettled = await verifyUpload(ctx, upload);
+  if (unsettled) await settle(ctx, [unsettled]);
 }

@@ -3,6 +3,7 @@ import type { Queues } from "./queue/sqs.ts";
 import type { Schedules } from "./schedule/eventbridge.ts";
 import type { Sealer } from "./signing/sealer.ts";
 import type { Table } from "./store/dynamo.ts";
+import type { UploadTerms } from "./upload-terms.ts";
 import type { Fetcher } from "./upstream/fetch.ts";
 
 /** What the domain stands on; made once a process by functions/context.ts. */
@@ -18,5 +19,6 @@ export type Context = {
   readonly upstreamBuckets: readonly string[];
   /** Without a slash at its end. */
   readonly publicUrl: string;
+  readonly uploadTerms: UploadTerms;
   now(): Date;
 };

@@ -2,12 +2,12 @@ import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { findUploadJob, putUploadJob, uploadJobId } from "../job/upload-job.ts";
-import type { Incoming } from "../objects/s3.ts";
 import { type Package, parsePackage, putPackage } from "../package.ts";
+import { releaseBinary } from "./lapse.ts";
+import { markArrived } from "./multipart.ts";
 import { ancestorsOf, type Binary, findBinary, type StoredBinary, touchLevel, writeBinary } from "./node.ts";
 import { LEVELS, splitPath, trySplitPath } from "./path.ts";
-
-const LOOK_AGAIN_SECONDS = 900;
+import { refusalOf, takeIn } from "./take-in.ts";
 
 /** A binary whose bytes are stored, and whose repos have to be told. */
 export type Unsettled = {
@@ -20,9 +20,14 @@ export type Unsettled = {
 /**
  * Takes in an upload that arrived: has the store copy it to the address of its hash, reads its head, and lets the binary
  * name it. Nothing refers to the bytes before their hash is known to be right. Undefined when nothing is left to do:
- * the event came twice, or a later upload took this one's place.
+ * the event came twice, or a later upload took this one's place; or when the worker has to go on with it. `isOver` is the
+ * worker's: asked now and then whether to stop and hand it on.
  */
-export async function storeUpload(ctx: Context, uploadId: string): Promise<Unsettled | undefined> {
+export async function storeUpload(
+  ctx: Context,
+  uploadId: string,
+  isOver?: () => boolean,
+): Promise<Unsettled | undefined> {
   const incoming = await ctx.objects.headIncoming(uploadId);
   if (!incoming) return undefined;
   const segments = trySplitPath(incoming.binary ?? "");
@@ -37,17 +42,20 @@ export async function storeUpload(ctx: Context, uploadId: string): Promise<Unset
     return forget(ctx, uploadId);
   }
   const { awaited } = binary;
-  const sha256 = incoming.sha256 ?? (await ctx.objects.hashIncoming(uploadId, incoming));
-  const fresh = incoming.sha256 ? incoming : await ctx.objects.headIncoming(uploadId);
-  if (!fresh) throw new Error("an upload vanished while it was hashed");
-  const refusal = refusalOf(awaited, sha256, fresh);
-  if (refusal !== undefined) {
-    await failJob(ctx, job, segments, refusal);
-    return forget(ctx, uploadId);
+  const sizeRefusal = refusalOf(awaited, { sizeBytes: incoming.sizeBytes });
+  if (sizeRefusal !== undefined) return refuse(ctx, uploadId, segments, binary, sizeRefusal);
+  if (incoming.sizeBytes > ctx.uploadTerms.quickBytes && !isOver) {
+    // Whoever sees the mark knows that it came in time, however long it takes to verify it.
+    if (!(await markArrived(ctx, segments, binary, awaited))) throw changedMeanwhile(segments);
+    await ctx.queues.worker({ kind: "verify", upload: uploadId });
+    return undefined;
   }
-  await ctx.objects.takeIn(uploadId, fresh, sha256);
+  const taken = await takeIn(ctx, uploadId, incoming, awaited, isOver ?? (() => false));
+  if (taken === "later") return undefined;
+  if ("refusal" in taken) return refuse(ctx, uploadId, segments, binary, taken.refusal);
+  const { sha256 } = taken;
   const stored: StoredBinary = {
-    ...(await describe(ctx, segments, sha256, fresh.sizeBytes)),
+    ...(await describe(ctx, segments, sha256, incoming.sizeBytes)),
     job,
     replace: awaited.force,
     settled: false,
@@ -56,7 +64,7 @@ export async function storeUpload(ctx: Context, uploadId: string): Promise<Unset
   if (!(await writeBinary(ctx, segments, binary, { stored }))) {
     // An event that came twice at once: the other one stored it, and tells the repos.
     if ((await findBinary(ctx, segments))?.stored?.job === job) return undefined;
-    throw new Error(`${segments.join("/")} changed while its upload was taken in`);
+    throw changedMeanwhile(segments);
   }
   for (const level of ancestorsOf(segments)) await touchLevel(ctx, level, stored.at);
   return { segments, stored, uploadId };
@@ -69,26 +77,28 @@ export async function findUnsettled(ctx: Context, path: string): Promise<Unsettl
   return stored && !stored.settled ? { segments, stored } : undefined;
 }
 
-/** Looks for an upload whose event never came; forgets one that never came itself. */
-export async function lookForUpload(ctx: Context, path: string): Promise<Unsettled | undefined> {
-  const segments = splitPath(path);
-  const binary = await findBinary(ctx, segments);
-  if (!binary?.awaited) return findUnsettled(ctx, path);
-  const found = await storeUpload(ctx, binary.awaited.id);
-  if (found) return found;
-  const left = Date.parse(binary.awaited.expiresAt) - ctx.now().getTime();
-  if (left > 0) await ctx.queues.ingest({ kind: "look", path }, Math.min(LOOK_AGAIN_SECONDS, left / 1000 + 1));
-  return undefined;
+/** Ends what a refused upload left. One PUT may be sent again to the same address; parts are gone, and so is what awaits them. */
+async function refuse(
+  ctx: Context,
+  uploadId: string,
+  segments: readonly string[],
+  binary: Binary,
+  error: string,
+): Promise<undefined> {
+  await putUploadJob(ctx, uploadJobId(uploadId, segments.join("/")), {
+    binary: segments.join("/"),
+    state: "failed",
+    error,
+    notes: [],
+    repos: [],
+    at: ctx.now().toISOString(),
+  });
+  if (binary.awaited?.parts) await releaseBinary(ctx, segments, binary);
+  return forget(ctx, uploadId);
 }
 
-function refusalOf(awaited: NonNullable<Binary["awaited"]>, sha256: Sha256, incoming: Incoming): string | undefined {
-  if (awaited.sha256 !== undefined && awaited.sha256 !== sha256) {
-    return `the uploaded bytes have SHA-256 ${sha256}, announced was ${awaited.sha256}`;
-  }
-  if (awaited.sizeBytes !== undefined && awaited.sizeBytes !== incoming.sizeBytes) {
-    return `${incoming.sizeBytes} bytes were uploaded, announced were ${awaited.sizeBytes}`;
-  }
-  return undefined;
+function changedMeanwhile(segments: readonly string[]): Error {
+  return new Error(`${segments.join("/")} changed while its upload was taken in`);
 }
 
 /** Reads what the bytes say of themselves; a file that cannot be read stays a file, with what is wrong with it. */
@@ -107,17 +117,6 @@ async function describe(
     if (!(error instanceof AppError)) throw error;
     return { sha256, sizeBytes, signed: false, format: "unreadable", problem: error.message };
   }
-}
-
-async function failJob(ctx: Context, job: string, segments: readonly string[], error: string): Promise<void> {
-  await putUploadJob(ctx, job, {
-    binary: segments.join("/"),
-    state: "failed",
-    error,
-    notes: [],
-    repos: [],
-    at: ctx.now().toISOString(),
-  });
 }
 
 async function forget(ctx: Context, uploadId: string): Promise<undefined> {

@@ -30,6 +30,10 @@ const Awaited = z.object({
   sizeBytes: z.number().int().optional(),
   expiresAt: z.string(),
   force: z.boolean(),
+  /** Where it comes in parts: the store's name for it, and the size of each but the last. */
+  parts: z.object({ multipartId: z.string(), partBytes: z.number().int() }).optional(),
+  /** The bytes are here, and are being verified. */
+  arrived: z.boolean().optional(),
 });
 
 const BinaryItem = z.object({
@@ -66,7 +70,8 @@ export async function writeBinary(
 ): Promise<boolean> {
   const binary: Binary = {
     kind: "binary",
-    revision: (before?.revision ?? 0) + 1,
+    // A leaf that was deleted and made anew must not be taken for the one that was read.
+    revision: (before?.revision ?? ctx.now().getTime()) + 1,
     updatedAt: ctx.now().toISOString(),
     ...after,
   };
@@ -100,7 +105,7 @@ export async function makeLevel(ctx: Context, segments: readonly string[]): Prom
 
 export type Child = { readonly name: string; readonly node: Binary | Level };
 
-/** One page of what lies below a level: one query. */
+/** One page of what lies below a level, without what was awaited and did not come in time: one query. */
 export async function childrenOf(
   ctx: Context,
   segments: readonly string[],
@@ -112,5 +117,11 @@ export async function childrenOf(
     name: item.sk,
     node: item.kind === "binary" ? BinaryItem.parse(item) : LevelItem.parse(item),
   }));
-  return { children, next: page.next };
+  const now = ctx.now().toISOString();
+  return { children: children.filter(({ node }) => !hasLapsed(node, now)), next: page.next };
+}
+
+function hasLapsed(node: Binary | Level, now: string): boolean {
+  if (node.kind === "level" || node.stored || !node.awaited) return false;
+  return !node.awaited.arrived && node.awaited.expiresAt <= now;
 }

@@ -6,10 +6,9 @@ import { uploadJobId } from "../job/upload-job.ts";
 import type { Upload } from "../objects/s3.ts";
 import { type Package, packageOf } from "../package.ts";
 import { keys } from "../store/keys.ts";
+import { atOf, beginUpload, inParts, type PartsUpload, partsPage } from "./multipart.ts";
 import { ancestorsOf, type Binary, binaryOf, findBinary, touchLevel, writeBinary } from "./node.ts";
 
-/** A single PUT takes no more. */
-export const MOST_PUT_BYTES = 5 * 1024 ** 3;
 const UPLOAD_TTL_SECONDS = 3600;
 /** Events may come a minute late; a lost one is made up for by looking. */
 const LOOK_SECONDS = 120;
@@ -21,24 +20,24 @@ export type UploadRequest = {
   readonly force: boolean;
 };
 
-export type AwaitedBinary = { readonly job: string; readonly upload: Upload | null };
+/** `upload` is null where no bytes are asked for: they are here, or on their way into the store already. */
+export type AwaitedBinary = { readonly job: string; readonly upload: Upload | PartsUpload | null };
 
 /**
  * Makes a binary that awaits its bytes, and tells how to send them; no bytes are asked for where we have them and the
  * caller may read them. Repeating a request is answered alike, whether the first answer arrived or not.
  *
- * Costs one read, another where the hash is known to us, one message and one write (and one for each new level above).
+ * Costs one read, another where the hash is known to us, one message and one write (and one for each new level above); where the
+ * bytes come in parts, one request to the store.
  */
 export async function awaitBinary(
   ctx: Context,
   segments: readonly string[],
   request: UploadRequest,
 ): Promise<AwaitedBinary> {
-  if ((request.sizeBytes ?? 0) > MOST_PUT_BYTES) {
-    throw new AppError(
-      "invalid",
-      `size ${request.sizeBytes} is over ${MOST_PUT_BYTES} bytes, the most one PUT can take`,
-    );
+  const { mostBytes } = ctx.uploadTerms;
+  if ((request.sizeBytes ?? 0) > mostBytes) {
+    throw new AppError("invalid", `size ${request.sizeBytes} is over ${mostBytes} bytes, the most one binary can have`);
   }
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
     const answer = await tryAwait(ctx, segments, request);
@@ -75,7 +74,8 @@ async function tryAwait(
   // Who announces the same bytes again waits for the same upload: whichever of them sends it first serves both.
   const before = binary?.awaited;
   const same = before && sha256 !== undefined && before.sha256 === sha256 && before.sizeBytes === sizeBytes;
-  const id = same && before.force === force ? before.id : randomBytes(16).toString("hex");
+  const shared = same && before.force === force ? before : undefined;
+  const id = shared?.id ?? randomBytes(16).toString("hex");
   const job = uploadJobId(id, path);
   const pkg = sha256 !== undefined && known ? packageOf(known) : undefined;
   if (pkg && (await isReadable(ctx, pkg))) {
@@ -95,23 +95,42 @@ async function tryAwait(
     return { job, upload: null };
   }
 
+  const announced = { ...(sha256 === undefined ? {} : { sha256 }), ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+  if (sizeBytes !== undefined && sizeBytes > ctx.uploadTerms.onePutBytes) {
+    const joined = shared && (await joinUpload(ctx, shared, job));
+    if (joined) return joined;
+    const begun = await beginUpload(ctx, segments, { sizeBytes, lookSeconds: LOOK_SECONDS });
+    const awaited: Binary["awaited"] = { ...begun, ...announced, force };
+    if (!(await writeBinary(ctx, segments, binary, { ...(stored ? { stored } : {}), awaited }))) {
+      await ctx.objects.abortParts(atOf(begun));
+      return undefined;
+    }
+    return { job: uploadJobId(begun.id, path), upload: await partsPage(ctx, begun, []) };
+  }
+
   const upload = await ctx.objects.presignUpload({
     uploadId: id,
     binary: path,
     ttlSeconds: UPLOAD_TTL_SECONDS,
-    ...(sha256 === undefined ? {} : { sha256 }),
-    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    ...announced,
   });
   await ctx.queues.ingest({ kind: "look", path }, LOOK_SECONDS);
-  const awaited: Binary["awaited"] = {
-    id,
-    ...(sha256 === undefined ? {} : { sha256 }),
-    ...(sizeBytes === undefined ? {} : { sizeBytes }),
-    expiresAt: upload.expires_at,
-    force,
-  };
+  const awaited: Binary["awaited"] = { id, ...announced, expiresAt: upload.expires_at, force };
   const written = await writeBinary(ctx, segments, binary, { ...(stored ? { stored } : {}), awaited });
   return written ? { job, upload } : undefined;
+}
+
+/** What another one began, with what has come of it; undefined where it has ended without bytes. */
+async function joinUpload(
+  ctx: Context,
+  before: NonNullable<Binary["awaited"]>,
+  job: string,
+): Promise<AwaitedBinary | undefined> {
+  const awaited = inParts(before);
+  if (!awaited) return undefined;
+  const there = Date.parse(awaited.expiresAt) > ctx.now().getTime() && (await ctx.objects.listParts(atOf(awaited)));
+  if (there) return { job, upload: await partsPage(ctx, awaited, there) };
+  return (await ctx.objects.headIncoming(awaited.id)) ? { job, upload: null } : undefined;
 }
 
 /** Whether a binary that everyone may read names these bytes: only then may we tell that we have them. */

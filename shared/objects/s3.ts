@@ -12,6 +12,9 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { base64Of, type RangeSource, type Sha256, sha256FromBase64, sha256Of } from "../blob.ts";
 import { AppError } from "../error.ts";
 import { cacheControlOf, contentTypeOf, type ObjectKey, pathOf } from "./keys.ts";
+import { type MultipartObjects, multipartObjectsOf } from "./multipart.ts";
+import { type PartCopies, partCopiesOf } from "./multipart-copy.ts";
+import { lifeOf, signing } from "./presign.ts";
 import { absentIf404, fullObject, unless412, withSource } from "./s3-answers.ts";
 
 export type Upload = {
@@ -36,6 +39,8 @@ export type Incoming = {
   readonly binary: string | undefined;
   /** Undefined when the store has not computed it. */
   readonly sha256: Sha256 | undefined;
+  /** The store's own checksum of an upload in parts, in base64. */
+  readonly crc64?: string | undefined;
 };
 
 export type PointerKey = Extract<ObjectKey, { kind: "pointer" }>;
@@ -44,47 +49,48 @@ export type PointerKey = Extract<ObjectKey, { kind: "pointer" }>;
 export type PointerState = { readonly etag: string | undefined; readonly metadata: Readonly<Record<string, string>> };
 
 /** The bucket. Each method is one request unless it says otherwise. */
-export type Objects = {
-  /** Stores bytes under their hash, unless they are there already. */
-  putBlob(bytes: Uint8Array): Promise<Sha256>;
-  /**
-   * Stores a stream under the hash and size that are known of it; the store refuses other bytes. False when it was there.
-   */
-  putBlobStream(sha256: Sha256, sizeBytes: number, bytes: AsyncIterable<Uint8Array>): Promise<boolean>;
-  /** All bytes of a blob of ours; for index leaves and metadata, never for packages. */
-  getBlob(sha256: Sha256): Promise<Uint8Array>;
-  /** The same as they come; for indexes that are larger than memory. */
-  openBlob(sha256: Sha256): Promise<AsyncIterable<Uint8Array>>;
-  /** Two requests or more: one for the size, one a read. */
-  blobSource(sha256: Sha256): Promise<RangeSource>;
-  blobSize(sha256: Sha256): Promise<number | undefined>;
+export type Objects = MultipartObjects &
+  PartCopies & {
+    /** Stores bytes under their hash, unless they are there already. */
+    putBlob(bytes: Uint8Array): Promise<Sha256>;
+    /**
+     * Stores a stream under the hash and size that are known of it; the store refuses other bytes. False when it was there.
+     */
+    putBlobStream(sha256: Sha256, sizeBytes: number, bytes: AsyncIterable<Uint8Array>): Promise<boolean>;
+    /** All bytes of a blob of ours; for index leaves and metadata, never for packages. */
+    getBlob(sha256: Sha256): Promise<Uint8Array>;
+    /** The same as they come; for indexes that are larger than memory. */
+    openBlob(sha256: Sha256): Promise<AsyncIterable<Uint8Array>>;
+    /** Two requests or more: one for the size, one a read. */
+    blobSource(sha256: Sha256): Promise<RangeSource>;
+    blobSize(sha256: Sha256): Promise<number | undefined>;
 
-  presignUpload(terms: UploadTerms): Promise<Upload>;
-  headIncoming(uploadId: string): Promise<Incoming | undefined>;
-  /** Has the store learn the SHA-256 of an upload by copying it onto itself. */
-  hashIncoming(uploadId: string, incoming: Incoming): Promise<Sha256>;
-  /**
-   * Has the store copy an upload to the address of its hash, and compares the hash that the store computed on the way.
-   * One request, or two when the blob is there already.
-   */
-  takeIn(uploadId: string, incoming: Incoming, sha256: Sha256): Promise<void>;
-  deleteIncoming(uploadId: string): Promise<void>;
+    presignUpload(terms: UploadTerms): Promise<Upload>;
+    headIncoming(uploadId: string): Promise<Incoming | undefined>;
+    /** Has the store learn the SHA-256 of an upload by copying it onto itself. */
+    hashIncoming(uploadId: string, incoming: Incoming): Promise<Sha256>;
+    /**
+     * Has the store copy an upload to the address of its hash, and compares the hash that the store computed on the way.
+     * One request, or two when the blob is there already.
+     */
+    takeIn(uploadId: string, incoming: Incoming, sha256: Sha256): Promise<void>;
+    deleteIncoming(uploadId: string): Promise<void>;
 
-  headPointer(key: PointerKey): Promise<PointerState>;
-  getPointer(key: PointerKey): Promise<Uint8Array | undefined>;
-  /** False when another writer was first. */
-  putPointer(
-    key: PointerKey,
-    bytes: Uint8Array,
-    before: PointerState,
-    metadata: Record<string, string>,
-  ): Promise<boolean>;
+    headPointer(key: PointerKey): Promise<PointerState>;
+    getPointer(key: PointerKey): Promise<Uint8Array | undefined>;
+    /** False when another writer was first. */
+    putPointer(
+      key: PointerKey,
+      bytes: Uint8Array,
+      before: PointerState,
+      metadata: Record<string, string>,
+    ): Promise<boolean>;
 
-  deletePointer(key: PointerKey): Promise<void>;
+    deletePointer(key: PointerKey): Promise<void>;
 
-  /** Throws where the store does not answer. */
-  check(): Promise<void>;
-};
+    /** Throws where the store does not answer. */
+    check(): Promise<void>;
+  };
 
 /** `presigner` signs for the address that uploaders reach; it may differ from the one the functions use. */
 export function objectsOf(client: S3Client, presigner: S3Client, bucket: string): Objects {
@@ -98,6 +104,8 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
   };
 
   return {
+    ...multipartObjectsOf(client, presigner, bucket),
+    ...partCopiesOf(client, bucket),
     blobSize,
 
     async putBlob(bytes) {
@@ -170,28 +178,16 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
         ...(sha256 === undefined ? {} : { "x-amz-checksum-sha256": base64Of(sha256) }),
         ...(sizeBytes === undefined ? {} : { "content-length": String(sizeBytes) }),
       };
-      // A role's URL dies with its session, however long it was asked to live.
-      const { expiration } = await presigner.config.credentials();
-      const signedAt = new Date();
-      const left = expiration === undefined ? ttlSeconds : (expiration.getTime() - signedAt.getTime()) / 1000;
-      const expiresIn = Math.max(1, Math.floor(Math.min(ttlSeconds, left)));
-      const url = await getSignedUrl(
-        presigner,
-        new PutObjectCommand({
-          ...at(incomingKey(uploadId)),
-          ContentType: "application/octet-stream",
-          Metadata: { binary },
-          ...(sha256 === undefined ? {} : { ChecksumSHA256: base64Of(sha256) }),
-          ...(sizeBytes === undefined ? {} : { ContentLength: sizeBytes }),
-        }),
-        {
-          expiresIn,
-          signingDate: signedAt,
-          signableHeaders: new Set(["host", ...Object.keys(headers)]),
-          unhoistableHeaders: new Set(Object.keys(headers)),
-        },
-      );
-      return { method: "PUT", url, headers, expires_at: new Date(signedAt.getTime() + expiresIn * 1000).toISOString() };
+      const life = await lifeOf(presigner, ttlSeconds);
+      const command = new PutObjectCommand({
+        ...at(incomingKey(uploadId)),
+        ContentType: "application/octet-stream",
+        Metadata: { binary },
+        ...(sha256 === undefined ? {} : { ChecksumSHA256: base64Of(sha256) }),
+        ...(sizeBytes === undefined ? {} : { ContentLength: sizeBytes }),
+      });
+      const url = await getSignedUrl(presigner, command, signing(headers, life));
+      return { method: "PUT", url, headers, expires_at: life.expiresAt };
     },
 
     async headIncoming(uploadId) {
@@ -204,6 +200,7 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
         sizeBytes: head.ContentLength ?? 0,
         binary: head.Metadata?.binary,
         sha256: fullObject(head.ChecksumSHA256, head.ChecksumType),
+        crc64: head.ChecksumCRC64NVME,
       };
     },
 

@@ -5,7 +5,8 @@ import type { RepoType } from "../store/keys.ts";
 /** A message names things and carries no state: whoever gets it reads what is true then. */
 export type IngestMessage =
   | { readonly kind: "settle"; readonly path: string }
-  | { readonly kind: "look"; readonly path: string };
+  /** `upload`: of one in parts, of which nothing may stay when it is over. */
+  | { readonly kind: "look"; readonly path: string; readonly upload?: string };
 /**
  * `repair`: what follows from a repo's item; `follow`: take over what it follows; `bury`: what is left of a deleted one; `sync`:
  * the newest sync of an upstream; `resync`: a new one of it; `repair-upstream`: what follows from its item; `copy`: a batch of its packages.
@@ -16,6 +17,8 @@ export type WorkerMessage =
       readonly type: RepoType;
       readonly name: string;
     }
+  /** An upload too large for the function that is told of it. */
+  | { readonly kind: "verify"; readonly upload: string }
   | { readonly kind: "copy"; readonly job: string; readonly batch: number };
 export type PublishMessage = { readonly type: RepoType; readonly name: string };
 

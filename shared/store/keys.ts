@@ -18,6 +18,7 @@
  * | a package by its hash, and all of them     | `packages#FIRST 2 DIGITS`   | SHA-256               | get; 256 queries |
  * | what lies below a level of the discovery tree | `level#PATH`             | next segment          | query, pages   |
  * | one level or binary of it                  | `level#PATH OF ITS PARENT`  | its name              | get            |
+ * | how far the hash of a large upload is      | `upload#ID`                 | `hash`                | get            |
  * | a job                                      | `job#ID`                    | `job`                 | get            |
  * | a token by its hash                        | `token#SHA-256`             | `token`               | get            |
  */
@@ -63,6 +64,7 @@ export const keys = {
     pk: `level#${segments.slice(0, -1).join("/")}`,
     sk: segments.at(-1) ?? "",
   }),
+  uploadHash: (uploadId: string): ItemKey => ({ pk: `upload#${uploadId}`, sk: "hash" }),
   job: (id: string): ItemKey => ({ pk: `job#${id}`, sk: "job" }),
   token: (hash: Sha256): ItemKey => ({ pk: `token#${hash}`, sk: "token" }),
 } as const;

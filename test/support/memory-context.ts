@@ -6,6 +6,7 @@ import type { Objects } from "../../shared/objects/s3.ts";
 import type { Queues } from "../../shared/queue/sqs.ts";
 import type { Schedule, Schedules } from "../../shared/schedule/eventbridge.ts";
 import { localSealer } from "../../shared/signing/sealer.ts";
+import { UPLOAD_TERMS } from "../../shared/upload-terms.ts";
 import { type MemoryBlobs, memoryBlobs } from "./memory-blobs.ts";
 import { type MemoryTable, memoryTable } from "./memory-table.ts";
 
@@ -88,6 +89,7 @@ export function memoryContext(state: State = newState()): MemoryContext {
     fetcher: { get: notHere, sleep: notHere, close: () => {} },
     upstreamBuckets: [],
     publicUrl: "http://packhouse.test",
+    uploadTerms: UPLOAD_TERMS,
     now: () => new Date(clock.ms),
     restarted: () => memoryContext(copyOf(state)),
   };
@@ -112,6 +114,14 @@ function objectsOver(blobs: MemoryBlobs, pointers: Map<string, Pointer>): Object
     blobSource: notHere,
     blobSize: async (sha256) => blobs.held.get(sha256)?.length,
     presignUpload: notHere,
+    beginParts: notHere,
+    presignParts: notHere,
+    listParts: notHere,
+    completeParts: notHere,
+    abortParts: notHere,
+    abortAllParts: notHere,
+    incomingSource: () => ({ sizeBytes: 0, read: notHere }),
+    takeInParts: notHere,
     headIncoming: notHere,
     hashIncoming: notHere,
     takeIn: notHere,

@@ -8,6 +8,7 @@ import { AppError } from "../../../shared/error.ts";
 import { keys } from "../../../shared/store/keys.ts";
 import type { App, Env } from "../app.ts";
 import { json, Sha256Field } from "../schemas.ts";
+import { UploadView, uploads, uploadView } from "./upload.ts";
 import { childView, discoveryUrl } from "./view.ts";
 
 const SEGMENTS = ["{package}", "{distribution}", "{release}", "{architecture}", "{binary}"];
@@ -45,14 +46,7 @@ const BinaryAwaited = z
     name: z.string(),
     url: z.string(),
     job: z.string(),
-    upload: z
-      .object({
-        method: z.literal("PUT"),
-        url: z.string(),
-        headers: z.record(z.string(), z.string()),
-        expires_at: z.string(),
-      })
-      .nullable(),
+    upload: UploadView,
   })
   .openapi("BinaryAwaited");
 
@@ -92,6 +86,7 @@ export function discovery(app: App): void {
     (c) => download(c, segmentsOf(c, LEAF_DEPTH)),
   );
   postBinary(app, binary, LEAF_DEPTH);
+  uploads(app);
 }
 
 function postLevel(app: App, path: string, depth: number): void {
@@ -140,7 +135,7 @@ function postBinary(app: App, path: string, depth: number): void {
           name,
           url,
           job: `${ctx.publicUrl}/jobs/${job}`,
-          upload: upload && { ...upload, headers: { ...upload.headers } },
+          upload: uploadView(c, segments, upload),
         },
         200,
       );
