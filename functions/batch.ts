@@ -37,7 +37,7 @@ export async function failuresOf<T>(
   return { batchItemFailures: [...failed].map((itemIdentifier) => ({ itemIdentifier })) };
 }
 
-function logFault(record: SQSRecord, error: unknown): void {
+export function logFault(record: SQSRecord, error: unknown): void {
   const told =
     error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : { name: "?" };
   process.stderr.write(`${JSON.stringify({ level: "error", queue: record.eventSourceARN, ...told })}\n`);

@@ -1,15 +1,18 @@
-import type { SQSBatchResponse, SQSEvent } from "aws-lambda";
+import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import { z } from "zod";
 import { backfillRepo } from "../shared/binary/backfill.ts";
 import { verifyUpload } from "../shared/binary/look.ts";
 import { settle } from "../shared/binary/settle.ts";
+import { parseSha256 } from "../shared/blob.ts";
 import type { Context } from "../shared/context.ts";
+import { AppError } from "../shared/error.ts";
 import { buryRepo } from "../shared/publication/bury.ts";
 import { REPO_TYPES, type RepoRef, repairRepo } from "../shared/repo/repo.ts";
 import { follow } from "../shared/sync/follow.ts";
+import { fetchFile } from "../shared/sync/on-demand.ts";
 import { copyBatch, syncUpstream } from "../shared/sync/run.ts";
 import { repairUpstream, resyncNamed } from "../shared/sync/upstream.ts";
-import { failuresOf } from "./batch.ts";
+import { failuresOf, logFault } from "./batch.ts";
 import { context } from "./context.ts";
 
 const Named = z.object({
@@ -19,7 +22,14 @@ const Named = z.object({
 });
 const Copy = z.object({ kind: z.literal("copy"), job: z.string(), batch: z.number().int() });
 const Verify = z.object({ kind: z.literal("verify"), upload: z.string() });
-const Message = z.union([Named, Copy, Verify]);
+const Fetch = z.object({
+  kind: z.literal("fetch"),
+  type: z.enum(REPO_TYPES),
+  name: z.string(),
+  commit: z.number().int(),
+  sha256: z.string().transform(parseSha256),
+});
+const Message = z.union([Named, Copy, Fetch, Verify]);
 
 const WORK = {
   backfill: backfillRepo,
@@ -37,8 +47,19 @@ export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
     const message = Message.parse(JSON.parse(record.body));
     if (message.kind === "copy") await copyBatch(context(), message.job, message.batch);
     else if (message.kind === "verify") await verify(context(), message.upload);
+    else if (message.kind === "fetch") await orLogged(record, () => fetchFile(context(), message));
     else await WORK[message.kind](context(), message);
   });
+}
+
+/** Work that has no job to tell of it: what is wrong for good is logged, and done with. */
+async function orLogged(record: SQSRecord, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    logFault(record, error);
+  }
 }
 
 async function verify(ctx: Context, upload: string): Promise<void> {

@@ -34,8 +34,8 @@ const MAY: Readonly<Record<FunctionName, May>> = {
     seal: true,
     schedule: true,
   },
-  // Makes the publication of an old commit when it is asked for, signed.
-  files: { read: [BLOBS], write: [BLOBS], send: [], seal: true },
+  // Makes the publication of an old commit when it is asked for, signed; has files copied that are not ours yet.
+  files: { read: [BLOBS], write: [BLOBS], send: ["worker"], seal: true },
   ingest: {
     read: [INCOMING, BLOBS],
     write: [INCOMING, BLOBS],

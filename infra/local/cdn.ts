@@ -20,8 +20,12 @@ export async function serveClient(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  // As the response headers policy there: whoever answers.
+  response.setHeader("x-content-type-options", "nosniff");
+  response.setHeader("content-security-policy", "sandbox");
   if (request.method !== "GET" && request.method !== "HEAD") {
-    response.writeHead(405, { allow: "GET, HEAD", "content-type": "text/plain" }).end("only GET and HEAD\n");
+    const headers = { allow: "GET, HEAD", "content-type": "text/plain", "cache-control": "no-store" };
+    response.writeHead(405, headers).end("only GET and HEAD\n");
     return;
   }
   const path = (request.url ?? "/").split("?")[0] ?? "/";
@@ -38,8 +42,6 @@ async function serveObject(object: StoredObject, request: IncomingMessage, respo
     etag,
     "last-modified": object.lastModified.toUTCString(),
     "accept-ranges": "bytes",
-    "x-content-type-options": "nosniff",
-    "content-security-policy": "sandbox",
     ...(object.cacheControl === undefined ? {} : { "cache-control": object.cacheControl }),
   };
   if (isUnchanged(request, etag, object.lastModified)) {

@@ -1,81 +1,93 @@
-import type { Sha256 } from "../blob.ts";
-import { type Commit, commitAt } from "../commit.ts";
+import { isSha256, type Sha256 } from "../blob.ts";
+import { commitAt } from "../commit.ts";
 import type { Context } from "../context.ts";
-import { findRepo, REPO_TYPES, type Repo } from "../repo/repo.ts";
-import { dirKey } from "../tree/layout.ts";
-import { readRows } from "../tree/leaf.ts";
-import { leafIndexOf, readTree } from "../tree/root.ts";
+import { findRepo, REPO_TYPES, type Repo, type RepoRef } from "../repo/repo.ts";
+import { type HeldFile, heldByHash, heldByPath, heldBySource } from "./held-file.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { manifestAt, publishedOf } from "./publish.ts";
+import { isLasting, numberOf } from "./reference.ts";
 
 /** A blob that a client's path leads to. `lasting`: that path will lead there for ever. */
-export type Resolved = { readonly sha256: Sha256; readonly filename: string; readonly lasting: boolean };
+export type Resolved = {
+  readonly sha256: Sha256;
+  readonly filename: string;
+  readonly lasting: boolean;
+  /** Of a package, whose bytes may not be ours yet. */
+  readonly held?: (HeldFile & { readonly repo: RepoRef }) | undefined;
+};
 
 const CLIENT_PATH = /^\/(apt|yum|dir)\/([a-z0-9][a-z0-9._-]{0,99})(?:@([A-Za-z0-9:._-]{1,100}))?\/(.*)$/s;
-const NUMBER = /^\d{1,12}$/;
-const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?Z$/;
+/** What only a blob can answer. */
+const INDEX_BY_HASH = /(?:^|\/)by-hash\/SHA256\/[0-9a-f]{64}$|^repodata\/[0-9a-f]{64}-/;
+const PACKAGE_BY_HASH = /^(pool|source)\/([0-9a-f]{64})\/([^/]+)$/;
 
 /**
- * What no hash and no pointer tells: paths at a commit (`@NUMBER`, `@TIME`, `@latest`), indexes by their plain names, and
- * the files of a plain directory. Undefined where there is nothing.
+ * What no hash and no pointer tells: paths at a commit (`@NUMBER`, `@TIME`, `@latest`), indexes by their plain names, the
+ * files of a plain directory, those of source packages, and packages whose bytes are not ours yet. Undefined where there is
+ * nothing.
  */
 export async function resolvePath(ctx: Context, path: string): Promise<Resolved | undefined> {
   const [, typeName, name, ref, rest] = CLIENT_PATH.exec(path) ?? [];
   const type = REPO_TYPES.find((known) => known === typeName);
   if (type === undefined || name === undefined || rest === undefined) return undefined;
+  if (type !== "dir" && INDEX_BY_HASH.test(rest)) return undefined;
   const repo = await findRepo(ctx, { type, name });
   if (!repo) return undefined;
+  return type === "dir" ? inDirectory(ctx, repo, ref, rest) : inRepository(ctx, repo, ref, rest);
+}
+
+async function inRepository(
+  ctx: Context,
+  repo: Repo,
+  ref: string | undefined,
+  rest: string,
+): Promise<Resolved | undefined> {
+  const [, kind, sha256 = "", name = ""] = PACKAGE_BY_HASH.exec(rest) ?? [];
+  if (!isSha256(sha256)) return inManifest(await manifestOf(ctx, repo, ref), ref, rest);
+  const held =
+    kind === "pool"
+      ? await heldByHash(ctx, repo, ref, sha256)
+      : await heldBySource(ctx, repo, ref, { dsc: sha256, name });
+  return held && resolved(repo, held, true);
+}
+
+async function inDirectory(
+  ctx: Context,
+  repo: Repo,
+  ref: string | undefined,
+  rest: string,
+): Promise<Resolved | undefined> {
   const manifest = await manifestOf(ctx, repo, ref);
   if (!manifest) return undefined;
-  const filename = rest.split("/").at(-1) ?? rest;
-  const found = (sha256: Sha256): Resolved => ({ sha256, filename, lasting: ref !== undefined && NUMBER.test(ref) });
+  const index = inManifest(manifest, ref, rest === "" ? "index.html" : rest);
+  if (index) return index;
+  const commit = await commitAt(ctx, repo.id, manifest.commit);
+  const held = commit && (await heldByPath(ctx, commit, rest));
+  if (held) return { ...resolved(repo, held, isLasting(ref)), filename: rest };
+  const [, kind, sha256 = ""] = PACKAGE_BY_HASH.exec(rest) ?? [];
+  if (kind !== "pool" || !isSha256(sha256)) return undefined;
+  const byHash = await heldByHash(ctx, repo, ref, sha256);
+  return byHash && resolved(repo, byHash, true);
+}
 
-  const file = manifest.files.find((one) => one.path === (type === "dir" && rest === "" ? "index.html" : rest));
-  if (file) return { ...found(file.sha256), filename: file.path };
-  const packed = rest.endsWith(".gz") ? manifest.indexes[rest.slice(0, -".gz".length)]?.packed : undefined;
-  if (packed) return found(packed.sha256);
-  return type === "dir" ? fileOfDirectory(ctx, repo, manifest, rest).then((sha) => sha && found(sha)) : undefined;
+function inManifest(manifest: Manifest | undefined, ref: string | undefined, path: string): Resolved | undefined {
+  const lasting = isLasting(ref);
+  const file = manifest?.files.find((one) => one.path === path);
+  if (file) return { sha256: file.sha256, filename: file.path, lasting };
+  const packed = path.endsWith(".gz") ? manifest?.indexes[path.slice(0, -".gz".length)]?.packed : undefined;
+  return packed && { sha256: packed.sha256, filename: path, lasting };
+}
+
+function resolved({ type, name }: Repo, held: HeldFile, lasting: boolean): Resolved {
+  const [file] = held.refs;
+  return { sha256: file.sha256, filename: file.name, lasting, held: { ...held, repo: { type, name } } };
 }
 
 async function manifestOf(ctx: Context, repo: Repo, ref: string | undefined): Promise<Manifest | undefined> {
-  if (ref !== undefined && NUMBER.test(ref)) return manifestAt(ctx, repo, Number(ref));
-  const published = await publishedOf(ctx, repo);
-  if (!published) return undefined;
-  if (ref === undefined || ref === "latest") return readManifest(ctx, published.manifest);
-  if (!TIME.test(ref)) return undefined;
-  const commit = await newestAt(ctx, repo, published.commit, new Date(ref).toISOString());
-  return commit && manifestAt(ctx, repo, commit.number);
-}
-
-/** The newest published commit at or before a time: times rise with numbers, so a few reads find it. */
-async function newestAt(ctx: Context, repo: Repo, last: number, time: string): Promise<Commit | undefined> {
-  let low = 0;
-  let high = last;
-  let found: Commit | undefined;
-  while (low <= high) {
-    const middle = Math.floor((low + high) / 2);
-    const commit = await commitAt(ctx, repo.id, middle);
-    if (!commit || commit.at <= time) {
-      found = commit ?? found;
-      low = middle + 1;
-    } else {
-      high = middle - 1;
-    }
+  if (ref === undefined || ref === "latest") {
+    const published = await publishedOf(ctx, repo);
+    return published && readManifest(ctx, published.manifest);
   }
-  return found;
-}
-
-async function fileOfDirectory(
-  ctx: Context,
-  repo: Repo,
-  manifest: Manifest,
-  path: string,
-): Promise<Sha256 | undefined> {
-  const commit = await commitAt(ctx, repo.id, manifest.commit);
-  if (!commit) return undefined;
-  const tree = await readTree(ctx.objects, commit.tree);
-  const key = dirKey(path);
-  const leaf = tree.leaves[leafIndexOf(tree, key)];
-  const row = leaf && (await readRows(ctx.objects, leaf)).find((one) => one.key === key);
-  return row?.files[0]?.sha256;
+  const number = await numberOf(ctx, repo, ref);
+  return number === undefined ? undefined : manifestAt(ctx, repo, number);
 }

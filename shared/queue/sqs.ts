@@ -1,5 +1,5 @@
 import { GetQueueAttributesCommand, SendMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
-import { sha256Of } from "../blob.ts";
+import { type Sha256, sha256Of } from "../blob.ts";
 import type { RepoType } from "../store/keys.ts";
 
 /** A message names things and carries no state: whoever gets it reads what is true then. */
@@ -9,7 +9,8 @@ export type IngestMessage =
   | { readonly kind: "look"; readonly path: string; readonly upload?: string };
 /**
  * `repair`: what follows from a repo's item; `follow`: take over what it follows; `bury`: what is left of a deleted one; `sync`:
- * the newest sync of an upstream; `resync`: a new one of it; `repair-upstream`: what follows from its item; `copy`: a batch of its packages.
+ * the newest sync of an upstream; `resync`: a new one of it; `repair-upstream`: what follows from its item; `copy`: a batch of its packages;
+ * `fetch`: one file that a commit of a repo holds, and a client asked for.
  */
 export type WorkerMessage =
   | {
@@ -19,7 +20,14 @@ export type WorkerMessage =
     }
   /** An upload too large for the function that is told of it. */
   | { readonly kind: "verify"; readonly upload: string }
-  | { readonly kind: "copy"; readonly job: string; readonly batch: number };
+  | { readonly kind: "copy"; readonly job: string; readonly batch: number }
+  | {
+      readonly kind: "fetch";
+      readonly type: RepoType;
+      readonly name: string;
+      readonly commit: number;
+      readonly sha256: Sha256;
+    };
 export type PublishMessage = { readonly type: RepoType; readonly name: string };
 
 export type Queues = {

@@ -13,7 +13,7 @@
  * | repos whose patterns may take a package    | `accepts#FIRST SEGMENT`     | `TYPE#NAME`           | query, pages   |
  * | who follows a repo                         | `followers#TYPE#NAME`       | the follower's name   | query, pages   |
  * | the head and history of a repo             | `commits#REPO ID`           | number, 12 digits     | query, newest first |
- * | what was published of a commit             | `publications#REPO ID`      | number, 12 digits     | get            |
+ * | what was published of a commit             | `publications#REPO ID`      | number, 12 digits     | get; query, newest first |
  * | the signing keys of a repo                 | `keys#REPO ID`              | time made             | query          |
  * | a package by its hash, and all of them     | `packages#FIRST 2 DIGITS`   | SHA-256               | get; 256 queries |
  * | what lies below a level of the discovery tree | `level#PATH`             | next segment          | query, pages   |
@@ -78,6 +78,7 @@ export const partitions = {
   accepts: (firstSegment: string) => `accepts#${firstSegment}`,
   followers: (type: RepoType, source: string) => `followers#${type}#${source}`,
   commits: (repoId: string) => `commits#${repoId}`,
+  publications: (repoId: string) => `publications#${repoId}`,
   signingKeys: (repoId: string) => `keys#${repoId}`,
   /** By the first two digits of the hash. */
   packages: (prefix: string) => `packages#${prefix}`,

@@ -71,6 +71,13 @@ describe("what functions may", () => {
       expect(one.Condition).toEqual({ StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" } });
     }
   });
+
+  test("to have work done is also that of who finds a file missing, but not to ingest or to publish", () => {
+    const senders = (name: string) => who("sqs:SendMessage", named(resources, "AWS::SQS::Queue", name, /dead/)[0]);
+    expect(senders("worker")).toEqual(["api", "files", "ingest", "worker"]);
+    expect(senders("ingest")).not.toContain("files");
+    expect(senders("publish")).not.toContain("files");
+  });
 });
 
 describe("the role of the schedules", () => {
