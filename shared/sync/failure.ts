@@ -9,7 +9,7 @@ import type { Upstream } from "./upstream.ts";
 const MOST_ERRORS = 20;
 const MOST_RESTARTS = 3;
 /** After a fault that may pass; each fetch has been tried a few times before that counts as one. */
-const PAUSES_SECONDS = [5, 15, 60, 180, 600];
+const PAUSES_SECONDS = [3, 10, 30];
 
 /** What an upstream that was replaced while it was read looks like. */
 const MOVED: ReadonlySet<UpstreamReason> = new Set(["status", "checksum", "size", "changed", "range", "too_large"]);

@@ -25,7 +25,15 @@ export type Site = {
   readonly knownAs: (file: UnnamedFile) => Promise<Taken | undefined>;
 };
 
+/** @throws AppError `unprocessable` where the path, which may be any string, is no URL */
 export async function siteOf(ctx: Context, upstream: Upstream): Promise<Site> {
+  // "http://" and a path behind it would be taken for a host's name.
+  if (!URL.canParse(upstream.path)) {
+    throw new AppError(
+      "unprocessable",
+      `the path ${JSON.stringify(upstream.path)} is no URL, such as https://example.org/repo`,
+    );
+  }
   return { ctx, upstream, address: await addressOf(ctx, upstream), knownAs: learnedOf(ctx, upstream) };
 }
 
@@ -80,6 +88,8 @@ export async function lastState({ ctx, upstream }: Site): Promise<State | undefi
 
 /** Whether the files that name all others are not what they were when this sync read them. */
 export async function hasMoved({ ctx, address }: Site, { releases }: Pick<State, "releases">): Promise<boolean> {
+  // Where there is none (listing pages), it may have been any of its files.
+  if (releases.length === 0) return true;
   for (const { url, sha256 } of releases) {
     const { bytes } = await fetchBytes(ctx.fetcher, withCredentialsOf(address, url), { maxBytes: MOST_POINTER_BYTES });
     if (sha256Of(bytes) !== sha256) return true;
