@@ -6,7 +6,7 @@ import { Construct } from "constructs";
 import { INCOMING_PREFIX } from "../shared/objects/keys.ts";
 import { TABLE_KEYS } from "../shared/settings.ts";
 
-/** An upload that nobody finished is of no use to anyone after so long. */
+/** An upload that nobody finished is of no use to anyone after so long: longer than one in parts may take. */
 const INCOMING_DAYS = 2;
 
 /** What must outlive everything: table, bucket and the key that seals secrets. None goes with the stack. */

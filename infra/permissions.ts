@@ -24,10 +24,10 @@ type May = {
 
 /** Who may touch which objects and queues. All read and write the table, and nobody may scan it. */
 const MAY: Readonly<Record<FunctionName, May>> = {
-  // An upload is presigned with the right of api itself, to write and for nothing else.
+  // An upload is presigned with the right of api itself, to write and for nothing else. It reads only whether one is there.
   // It seals the credentials of upstreams, and removes what a deleted repo left for clients.
   api: {
-    read: [BLOBS],
+    read: [INCOMING, BLOBS],
     write: [INCOMING, BLOBS],
     delete: [POINTERS],
     send: ["ingest", "worker", "publish"],
@@ -43,10 +43,11 @@ const MAY: Readonly<Record<FunctionName, May>> = {
     delete: [INCOMING, BLOBS],
     send: ["ingest", "worker", "publish"],
   },
+  // What is too large for ingest is taken in here.
   worker: {
-    read: [BLOBS],
-    write: [BLOBS],
-    delete: [POINTERS],
+    read: [INCOMING, BLOBS],
+    write: [INCOMING, BLOBS],
+    delete: [INCOMING, BLOBS, POINTERS],
     send: ["ingest", "worker", "publish"],
     seal: true,
     schedule: true,
@@ -80,9 +81,10 @@ export function allow(made: NodeFunction, name: FunctionName, { stored, jobs, sc
     [stored.table.tableArn],
   );
   // Without the right to list, S3 answers 403 for what is not there, and a missing object is no error of ours.
-  grant(["s3:ListBucket"], [stored.bucket.bucketArn]);
+  // What a death left of an upload in parts is found by listing those under way.
+  grant(["s3:ListBucket", "s3:ListBucketMultipartUploads"], [stored.bucket.bucketArn]);
   grant(["s3:GetObject"], objects(read));
-  grant(["s3:PutObject", "s3:AbortMultipartUpload"], objects(write));
+  grant(["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], objects(write));
   grant(["s3:DeleteObject"], objects(remove));
   grant(
     ["sqs:SendMessage", "sqs:GetQueueAttributes"],
