@@ -1,5 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { headOf, listCommits } from "../../../shared/commit.ts";
+import { headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
 import { findSyncJob } from "../../../shared/job/sync-job.ts";
@@ -15,7 +15,7 @@ import {
 } from "../../../shared/sync/upstream.ts";
 import type { App } from "../app.ts";
 import { json, problem } from "../schemas.ts";
-import { CommitView, commitView } from "./history.ts";
+import { chainRoutes } from "./chain.ts";
 import { ByName, checkSameName, newRef, Type } from "./named.ts";
 import { answerMap, MapQuery, PackageMap } from "./package-map.ts";
 
@@ -31,20 +31,30 @@ const UpstreamView = z
     series: z.array(z.string()).optional(),
     components: z.array(z.string()).optional(),
     architectures: z.array(z.string()).optional(),
+    key: z.string().optional(),
     include: z.array(z.string()),
     exclude: z.array(z.string()),
+    extras: z.array(z.string()),
     policy: z.string(),
+    schedule: z.string().nullable(),
     state: z.string(),
     job: z.string(),
     last_synced: z.string().nullable(),
     packages: z.int(),
+    /** Of all packages of the newest commit; 0 before there is one. */
+    bytes: z.int(),
     commit: z.int(),
     created_at: z.string(),
     updated_at: z.string(),
   })
   .openapi("Upstream");
 
-const refusals = { 400: problem("wrong"), 401: problem("no token"), 409: problem("the name is taken") };
+const refusals = {
+  400: problem("wrong"),
+  401: problem("no token"),
+  409: problem("the name is taken"),
+  422: problem("what cannot be together"),
+};
 
 /** Other people's repositories that we follow. */
 export function upstreams(app: App): void {
@@ -73,22 +83,7 @@ export function upstreams(app: App): void {
       return answerMap(c, upstream, query, `${upstreamUri(ctx, upstream)}/packages`);
     },
   );
-  app.openapi(
-    createRoute({
-      method: "get",
-      path: "/upstream/{name}/commits",
-      tags: ["repositories"],
-      summary: "The commits of an upstream, newest first",
-      request: ByName,
-      responses: { 200: json(z.array(CommitView), "the newest of them"), 404: problem("unknown") },
-    }),
-    async (c) => {
-      const { ctx } = c.var;
-      const upstream = await oneUpstream(ctx, c.req.valid("param").name, c.req.valid("query").type);
-      const { commits } = await listCommits(ctx, upstream.id);
-      return c.json(commits.map(commitView), 200);
-    },
-  );
+  chainRoutes(app, { kind: "upstream", find: oneUpstream });
 }
 
 function collection(app: App): void {
@@ -207,13 +202,17 @@ async function upstreamView(ctx: Context, upstream: Upstream): Promise<z.infer<t
     ...(upstream.series ? { series: upstream.series } : {}),
     ...(upstream.components ? { components: upstream.components } : {}),
     ...(upstream.architectures ? { architectures: upstream.architectures } : {}),
+    ...(upstream.key ? { key: upstream.key } : {}),
     include: upstream.include,
     exclude: upstream.exclude,
+    extras: upstream.extras,
     policy: upstream.policy,
+    schedule: upstream.schedule ?? null,
     state: job?.state ?? "queued",
     job: `${ctx.publicUrl}/jobs/${upstream.job}`,
     last_synced: upstream.lastSynced ?? null,
     packages: head.count,
+    bytes: upstream.bytes ?? 0,
     commit: head.number,
     created_at: upstream.createdAt,
     updated_at: upstream.updatedAt,
