@@ -55,11 +55,7 @@ export function planIndexes(release: ParsedRelease, wanted: WantedIndexes = {}):
     throw new AppError("unprocessable", "Release: field SHA256: it lists no files; an index is fetched by its SHA-256");
   const all = indexesOf(release);
   const source = wanted.source === true || (wanted.architectures ?? release.architectures).includes("source");
-  if (wanted.flat)
-    return some(
-      release,
-      all.filter((one) => one.architecture === undefined && (source || one.index === "Packages")),
-    );
+  if (wanted.flat) return some(release, flatIndexes(all, source, wanted.architectures));
   const inComponents = withComponents(all, wanted.components);
   const chosen = inComponents.filter(
     (one) =>
@@ -76,6 +72,19 @@ export function planIndexes(release: ParsedRelease, wanted: WantedIndexes = {}):
     );
   }
   return some(release, chosen);
+}
+
+/** One index holds the packages of all architectures, so that one alone tells whether there are any. */
+function flatIndexes(
+  all: readonly PlannedIndex[],
+  source: boolean,
+  architectures: readonly string[] | undefined,
+): PlannedIndex[] {
+  const rooted = all.filter((one) => one.architecture === undefined);
+  if (architectures?.includes("source") && !rooted.some((one) => one.index === "Sources"))
+    throw new AppError("unprocessable", "Release: no index of architecture source; there are: Packages");
+  const binary = architectures === undefined || architectures.some((one) => one !== "source");
+  return rooted.filter((one) => (one.index === "Sources" ? source : binary));
 }
 
 function offers(indexes: readonly PlannedIndex[], architecture: string): boolean {

@@ -80,7 +80,9 @@ export function parseRelease(text: string): ParsedRelease {
 }
 
 function readFileLine(line: string): ReleaseFile {
-  const [sha256 = "", size = "", path = "", ...more] = line.trim().split(/\s+/);
+  const [sha256 = "", size = "", listed = "", ...more] = line.trim().split(/\s+/);
+  // Release files of flat repositories may have been made by a walk of `.`.
+  const path = listed.replace(/^(?:\.\/)+(?=[^/])/, "");
   const sizeBytes = Number(size);
   const hash = sha256.toLowerCase();
   // A path goes into URLs and file names: none may lead out of its folder.

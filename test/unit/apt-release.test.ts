@@ -80,6 +80,11 @@ test("a Release of apt-ftparchive is read: every hash it lists", () => {
   }
 });
 
+test("a path that begins at the Release's own folder is the same without", () => {
+  const read = parseRelease(`Suite: x\nSHA256:\n ${EMPTY} 0 ./Packages\n ${EMPTY} 0 ././main/Contents-amd64\n`);
+  expect(read.files.map(({ path }) => path)).toEqual(["Packages", "main/Contents-amd64"]);
+});
+
 describe("refused", () => {
   test.each([
     ["a label of two lines", { label: "tools\nSHA512: x" }, /Label of a Release must be one line/],
@@ -92,6 +97,8 @@ describe("refused", () => {
   test.each([
     ["a path that leads out", ` ${EMPTY} 0 ../../etc/passwd`],
     ["an absolute path", ` ${EMPTY} 0 /etc/passwd`],
+    ["a folder", ` ${EMPTY} 0 ./`],
+    ["a path that leads out behind a dot", ` ${EMPTY} 0 ./../x`],
     ["no size", ` ${EMPTY} main/Packages`],
     ["a short hash", " abc 0 main/Packages"],
     ["a negative size", ` ${EMPTY} -1 main/Packages`],

@@ -111,7 +111,12 @@ test("a flat repository", () => {
     planIndexes(one, { flat: true }).map(({ index, candidates }) => [index, candidates.map((c) => c.path)]),
   ).toEqual([["Packages", ["Packages.gz", "Packages"]]]);
   expect(plan(one, { flat: true, architectures: ["source", "amd64"] })).toEqual(["|undefined", "|undefined"]);
+  expect(planIndexes(one, { flat: true, architectures: ["source"] }).map(({ index }) => index)).toEqual(["Sources"]);
   expect(() => planIndexes(one)).toThrow("none of its files is an index that was asked for; it lists Packages");
+  const binary = release({ Architectures: "amd64" }, ["Packages"]);
+  expect(() => planIndexes(binary, { flat: true, architectures: ["source"] })).toThrow(
+    "no index of architecture source",
+  );
 });
 
 describe("refused, telling what there is:", () => {
