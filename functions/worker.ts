@@ -6,8 +6,10 @@ import { settle } from "../shared/binary/settle.ts";
 import { parseSha256 } from "../shared/blob.ts";
 import type { Context } from "../shared/context.ts";
 import { AppError } from "../shared/error.ts";
+import { runPackagesJob } from "../shared/job/run-packages.ts";
 import { buryRepo } from "../shared/publication/bury.ts";
 import { REPO_TYPES, type RepoRef, repairRepo } from "../shared/repo/repo.ts";
+import { resignRepo } from "../shared/repo/resign.ts";
 import { follow } from "../shared/sync/follow.ts";
 import { fetchFile } from "../shared/sync/on-demand.ts";
 import { copyBatch, syncUpstream } from "../shared/sync/run.ts";
@@ -16,12 +18,10 @@ import { failuresOf, logFault } from "./batch.ts";
 import { context } from "./context.ts";
 
 const Named = z.object({
-  kind: z.enum(["backfill", "repair", "follow", "bury", "sync", "resync", "repair-upstream"]),
+  kind: z.enum(["backfill", "repair", "follow", "bury", "sync", "resync", "repair-upstream", "resign"]),
   type: z.enum(REPO_TYPES),
   name: z.string(),
 });
-const Copy = z.object({ kind: z.literal("copy"), job: z.string(), batch: z.number().int() });
-const Verify = z.object({ kind: z.literal("verify"), upload: z.string() });
 const Fetch = z.object({
   kind: z.literal("fetch"),
   type: z.enum(REPO_TYPES),
@@ -29,7 +29,10 @@ const Fetch = z.object({
   commit: z.number().int(),
   sha256: z.string().transform(parseSha256),
 });
-const Message = z.union([Named, Copy, Fetch, Verify]);
+const Copy = z.object({ kind: z.literal("copy"), job: z.string(), batch: z.number().int() });
+const Packages = z.object({ kind: z.literal("packages"), job: z.string() });
+const Verify = z.object({ kind: z.literal("verify"), upload: z.string() });
+const Message = z.union([Named, Copy, Fetch, Packages, Verify]);
 
 const WORK = {
   backfill: backfillRepo,
@@ -39,6 +42,7 @@ const WORK = {
   sync: syncUpstream,
   resync: resyncNamed,
   "repair-upstream": repairUpstream,
+  resign: resignRepo,
 } as const;
 
 /** Work that no request waits for. */
@@ -46,10 +50,16 @@ export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   return failuresOf(event, async (record) => {
     const message = Message.parse(JSON.parse(record.body));
     if (message.kind === "copy") await copyBatch(context(), message.job, message.batch);
-    else if (message.kind === "verify") await verify(context(), message.upload);
     else if (message.kind === "fetch") await orLogged(record, () => fetchFile(context(), message));
+    else if (message.kind === "packages") await runPackagesJob(context(), message.job);
+    else if (message.kind === "verify") await verify(context(), message.upload);
     else await WORK[message.kind](context(), message);
   });
+}
+
+async function verify(ctx: Context, upload: string): Promise<void> {
+  const unsettled = await verifyUpload(ctx, upload);
+  if (unsettled) await settle(ctx, [unsettled]);
 }
 
 /** Work that has no job to tell of it: what is wrong for good is logged, and done with. */
@@ -60,9 +70,4 @@ async function orLogged(record: SQSRecord, work: () => Promise<void>): Promise<v
     if (!(error instanceof AppError)) throw error;
     logFault(record, error);
   }
-}
-
-async function verify(ctx: Context, upload: string): Promise<void> {
-  const unsettled = await verifyUpload(ctx, upload);
-  if (unsettled) await settle(ctx, [unsettled]);
 }

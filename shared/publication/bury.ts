@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { firstSegmentsOf } from "../repo/accepts.ts";
+import { forgetPlans } from "../repo/plan.ts";
 import { findRepo, type Repo, type RepoRef } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
 import { readManifest } from "./manifest.ts";
@@ -32,6 +33,7 @@ export async function deleteRepo(ctx: Context, repo: Repo): Promise<void> {
 export async function buryRepo(ctx: Context, ref: RepoRef): Promise<void> {
   if (await findRepo(ctx, ref)) return;
   await unpublish(ctx, ref);
+  await forgetPlans(ctx, ref);
   await ctx.table.delete(keys.repoListing(ref.type, ref.name));
 }
 

@@ -75,6 +75,9 @@ async function publishOnce(ctx: Context, ref: RepoRef, suspects: Set<string>): P
   }
 
   const date = nextDate(ctx, [published?.date, ...[...held.values()].map(dateOf)]);
+  // Settings and keys are stored before the commit that is for them: those read before the head may be older than it.
+  const current = await findRepo(ctx, repo);
+  if (current?.id !== repo.id || current.version !== repo.version) return false;
   const made = await manifestFor(ctx, repo, commit, { before, date, isCurrent: isHeld });
   const { files } = made.manifest;
   const isLate = (file: ManifestFile) => !isHeld(file) && dateOf(held.get(file.path)) >= made.manifest.date;

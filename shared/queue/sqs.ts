@@ -8,19 +8,21 @@ export type IngestMessage =
   /** `upload`: of one in parts, of which nothing may stay when it is over. */
   | { readonly kind: "look"; readonly path: string; readonly upload?: string };
 /**
- * `repair`: what follows from a repo's item; `follow`: take over what it follows; `bury`: what is left of a deleted one; `sync`:
+ * `repair`: what follows from a repo's item; `resign`: what time has made due of one; `follow`: take over what it follows; `bury`: what is left of a deleted one; `sync`:
  * the newest sync of an upstream; `resync`: a new one of it; `repair-upstream`: what follows from its item; `copy`: a batch of its packages;
  * `fetch`: one file that a commit of a repo holds, and a client asked for.
  */
 export type WorkerMessage =
   | {
-      readonly kind: "backfill" | "repair" | "follow" | "bury" | "sync" | "resync" | "repair-upstream";
+      readonly kind: "backfill" | "repair" | "follow" | "bury" | "sync" | "resync" | "repair-upstream" | "resign";
       readonly type: RepoType;
       readonly name: string;
     }
   /** An upload too large for the function that is told of it. */
   | { readonly kind: "verify"; readonly upload: string }
   | { readonly kind: "copy"; readonly job: string; readonly batch: number }
+  /** A set of packages that is too large for a request. */
+  | { readonly kind: "packages"; readonly job: string }
   | {
       readonly kind: "fetch";
       readonly type: RepoType;

@@ -57,7 +57,16 @@ export async function signCleartext(text: string, keys: readonly string[], date:
   if (lines.at(-1) === "") lines.pop();
   const signature = await signaturesOf(await openpgp.createMessage({ text: lines.join("\r\n") }), keys, date);
   const shown = lines.map((line) => `${line.startsWith("-") ? "- " : ""}${line}\n`).join("");
-  return `-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n${shown}${signature}`;
+  return `-----BEGIN PGP SIGNED MESSAGE-----\nHash: ${await hashesIn(signature)}\n\n${shown}${signature}`;
+}
+
+/** gpg computes only the hashes that are named before the text: a key from elsewhere may prefer another than ours. */
+async function hashesIn(armored: string): Promise<string> {
+  const { packets } = await openpgp.readSignature({ armoredSignature: armored, config: CONFIG });
+  const names = [...packets].map(({ hashAlgorithm }) =>
+    hashAlgorithm === null ? "" : openpgp.enums.read(openpgp.enums.hash, hashAlgorithm).toUpperCase(),
+  );
+  return [...new Set(names)].join(", ");
 }
 
 /** Armored, over exactly these bytes (text as UTF-8): `Release.gpg`, `repomd.xml.asc`, `SHA256SUMS.asc`. */

@@ -1,6 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { publishRepo } from "../../shared/publication/publish.ts";
-import { changeRepo, type RepoRef } from "../../shared/repo/repo.ts";
+import { changeRepo } from "../../shared/repo/alter.ts";
+import type { RepoRef } from "../../shared/repo/repo.ts";
 import type { MemoryContext } from "../support/memory-context.ts";
 import {
   commitPackages,

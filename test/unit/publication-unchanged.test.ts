@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { publishRepo } from "../../shared/publication/publish.ts";
-import { changeRepo } from "../../shared/repo/repo.ts";
+import { changeRepo } from "../../shared/repo/alter.ts";
 import { commitPackages, expectPublished, packageEntry, repoInMemory, repoOf, TYPES } from "../support/memory-repos.ts";
 
 const pointersWritten = (writes: readonly string[]) =>

@@ -1,10 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
+import { wordsOf } from "../../../shared/duration.ts";
 import { deleteRepo } from "../../../shared/publication/bury.ts";
 import { publishedOf } from "../../../shared/publication/publish.ts";
+import { changeRepo } from "../../../shared/repo/alter.ts";
+import { keyIdOf } from "../../../shared/repo/keyring.ts";
 import {
-  changeRepo,
   createRepo,
   findReposNamed,
   listRepos,
@@ -19,6 +21,7 @@ import { waitFor } from "../../../shared/wait.ts";
 import type { App } from "../app.ts";
 import { json, problem } from "../schemas.ts";
 import { repoHistory } from "./history.ts";
+import { OldKey, oldKeysOf, repoKeys } from "./keys.ts";
 import { ByName, checkSameName, newRef, oneNamed, repoUri, Type, typedUri } from "./named.ts";
 import { packages } from "./package.ts";
 import { repoPackages } from "./packages.ts";
@@ -47,6 +50,10 @@ const RepoView = z
     follow: z.string().nullable(),
     keep: z.int(),
     not_automatic: z.boolean(),
+    indexes: z.array(z.string()),
+    valid_for: z.string().nullable(),
+    key_id: z.string().nullable(),
+    old_keys: z.array(OldKey),
     url: z.string(),
     commit: z.int(),
     published_commit: z.int().nullable(),
@@ -67,6 +74,7 @@ export function repositories(app: App): void {
   deleteRoute(app);
   repoPackages(app);
   repoHistory(app);
+  repoKeys(app);
   app.openapi(
     createRoute({
       method: "get",
@@ -103,6 +111,7 @@ export function repositories(app: App): void {
         400: problem("wrong"),
         401: problem("no token"),
         409: problem("taken"),
+        422: problem("a key that cannot sign"),
       },
     }),
     async (c) => {
@@ -133,21 +142,28 @@ export function repositories(app: App): void {
       path: "/repo/{name}",
       tags: ["repositories"],
       summary: "Make a repo or change it",
-      request: { ...ByName, body: { ...json(ChangedRepo, "what is to be"), required: true } },
+      request: {
+        params: ByName.params,
+        query: ByName.query.extend({ force: z.enum(["true", "false"]).optional() }),
+        body: { ...json(ChangedRepo, "what is to be"), required: true },
+      },
       responses: {
         200: json(RepoView, "changed"),
         201: json(RepoView, "made"),
         400: problem("wrong"),
         401: problem("no token"),
-        409: problem("clients stop at a changed origin, label or suite"),
+        409: problem("clients stop at a changed origin, label, suite or key"),
+        422: problem("a key that cannot sign"),
       },
     }),
     async (c) => {
       const { ctx, caller } = c.var;
       const { name } = c.req.valid("param");
-      const { name: given, type, ...settings } = c.req.valid("json");
+      const { name: given, type, ...said } = c.req.valid("json");
+      const query = c.req.valid("query");
+      const settings = { ...said, force: said.force ?? query.force === "true" };
       checkSameName(given, name);
-      const wanted = type ?? c.req.valid("query").type;
+      const wanted = type ?? query.type;
       const known = (await findReposNamed(ctx, name)).find((repo) => wanted === undefined || repo.type === wanted);
       if (known) return c.json(await repoView(ctx, await changeRepo(ctx, known, settings)), 200);
       const ref = newRef(name, wanted);
@@ -188,7 +204,7 @@ async function makeRepo(ctx: Context, ref: RepoRef, settings: RepoSettings, by: 
 }
 
 async function repoView(ctx: Context, repo: Repo): Promise<z.infer<typeof RepoView>> {
-  const [head, published] = await Promise.all([headOf(ctx, repo), publishedOf(ctx, repo)]);
+  const [head, published, keyId] = await Promise.all([headOf(ctx, repo), publishedOf(ctx, repo), keyIdOf(ctx, repo)]);
   return {
     name: repo.name,
     type: repo.type,
@@ -203,6 +219,10 @@ async function repoView(ctx: Context, repo: Repo): Promise<z.infer<typeof RepoVi
     follow: repo.follow,
     keep: repo.keep,
     not_automatic: repo.notAutomatic,
+    indexes: repo.indexes,
+    valid_for: repo.validFor === null ? null : wordsOf(repo.validFor),
+    key_id: keyId,
+    old_keys: oldKeysOf(repo),
     url: `${ctx.publicUrl}/${repo.type}/${repo.name}`,
     commit: head.number,
     published_commit: published?.commit ?? null,
