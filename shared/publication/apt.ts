@@ -99,11 +99,13 @@ async function buildSuite(store: BlobStore, input: BuildInput, suite: Suite): Pr
       architectures: suite.architectures,
       components: suite.components,
       ...(repo.description === "" ? {} : { description: repo.description }),
+      ...(repo.validFor === null ? {} : { validUntil: new Date(at.getTime() + repo.validFor * 1000) }),
       ...(repo.notAutomatic ? { notAutomatic: true } : {}),
       acquireByHash: true,
       files: listed,
     });
-  const inputs = [keyring.keyIds, release(new Date(0))];
+  // What expires is signed anew with each publication, also where nothing else changed.
+  const inputs = [keyring.keyIds, release(repo.validFor === null ? new Date(0) : date)];
   const text = release(date);
   return {
     indexes,
