@@ -75,7 +75,7 @@ export async function resyncUpstream(ctx: Context, known: Upstream, settings: Up
   for (let round = 1; round <= ROUNDS; round += 1) {
     const after = await changed(ctx, before, settings, what);
     if (after) {
-      if (after.schedule !== known.schedule) await complete(ctx, ref);
+      if (settings.schedule !== undefined) await complete(ctx, ref);
       if (after.job !== before.job) await ctx.queues.worker({ kind: "sync", ...ref });
       // The sync may have ended before it could see that it is outdated.
       return after.outdated === undefined ? after : ((await syncAgain(ctx, ref)) ?? after);
@@ -116,8 +116,9 @@ async function changed(
     after.outdated = before.job;
   }
   if (!running) await putSyncJob(ctx, newSyncJob(ctx, after.job, { id: before.id, ...ref }));
-  if (!running || after.outdated) {
-    await ctx.queues.worker({ kind: "repair-upstream", ...ref }, running ? LOOK_AGAIN_SECONDS : REMINDER_SECONDS);
+  if (!running || after.outdated || settings.schedule !== undefined) {
+    const seconds = after.outdated ? LOOK_AGAIN_SECONDS : REMINDER_SECONDS;
+    await ctx.queues.worker({ kind: "repair-upstream", ...ref }, seconds);
   }
   // Not the whole item: a worker may be telling of a sync meanwhile.
   const { synced: ___, lastSynced: ____, bytes: _____, ...set } = after;
