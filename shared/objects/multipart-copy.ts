@@ -19,7 +19,7 @@ import { type Span, spansOf } from "./spans.ts";
 export type CopyTerms = {
   /** At least what leaves a file in 1,000 parts, so that one page lists them. */
   readonly partBytes: number;
-  /** Asked before each part: when it is so, the rest is left for another call. */
+  /** Asked before each part but the first: when it is so, the rest is left for another call. */
   isOver(): boolean;
 };
 
@@ -93,10 +93,13 @@ export function partCopiesOf(client: S3Client, bucket: string): PartCopies {
       if (!there) throw new Error(`the copy to ${to.Key} was ended by another; it is begun anew`);
 
       const source = `${bucket}/${pathOf({ kind: "incoming", uploadId })}`;
+      let begun = false;
       await pMap(
         spans.filter(({ number }) => !there.has(number)),
         async ({ number, offset, sizeBytes }) => {
-          if (isOver()) return;
+          // Every call does something, so that calls come to an end.
+          if (begun && isOver()) return;
+          begun = true;
           const { CopyPartResult } = await client.send(
             new UploadPartCopyCommand({
               ...copy,
