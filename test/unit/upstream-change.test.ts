@@ -42,8 +42,8 @@ async function expectInStep(ctx: MemoryContext): Promise<void> {
   if (upstream) expect(await findSyncJob(ctx, upstream.job)).toMatchObject({ upstream: { id: upstream.id } });
 }
 
-const synced = async (ctx: MemoryContext) => {
-  await made(ctx);
+const synced = async (ctx: MemoryContext, settings: UpstreamSettings = DAILY) => {
+  await made(ctx, settings);
   await endJob(ctx);
 };
 
@@ -51,7 +51,11 @@ const DEATH = new Error("the process died here");
 const SIDES = ["before", "after"] as const;
 const WORK: [string, (ctx: MemoryContext) => Promise<unknown>, (ctx: MemoryContext) => Promise<unknown>][] = [
   ["making one", async () => {}, made],
-  ["giving it a schedule", (ctx) => made(ctx, {}), async (ctx) => resyncUpstream(ctx, await found(ctx), DAILY)],
+  [
+    "giving it a schedule",
+    (ctx) => synced(ctx, { path: DAILY.path }),
+    async (ctx) => resyncUpstream(ctx, await found(ctx), DAILY),
+  ],
   [
     "another schedule while it syncs",
     made,
@@ -66,6 +70,7 @@ test.each(WORK.flatMap(([what, ready, work]) => SIDES.map((side) => [what, side,
   async (_, side, ready, work) => {
     const start = memoryContext();
     await ready(start);
+    const sent = (await findUpstream(start, REF))?.job;
     for (let wanted = 1; ; wanted += 1) {
       const dying = start.restarted();
       let died = false;
@@ -89,7 +94,7 @@ test.each(WORK.flatMap(([what, ready, work]) => SIDES.map((side) => [what, side,
       const upstream = await findUpstream(next, REF);
       const job = upstream && (await findSyncJob(next, upstream.job));
       // What was to be synced is synced, by whoever sends the message.
-      if (job?.state === "queued") expect([...kinds(dying), ...kinds(next)]).toContain("sync");
+      if (job?.state === "queued" && job.id !== sent) expect([...kinds(dying), ...kinds(next)]).toContain("sync");
     }
   },
 );
