@@ -1,24 +1,30 @@
-import { type ReleaseFile, renderRelease } from "../apt/release.ts";
 import { renderDeb822Sources } from "../apt/sources.ts";
-import { publicKeyArmored, publicKeyBinary, signCleartext, signDetached } from "../signing/openpgp.ts";
-import { segment } from "../tree/entry.ts";
-import { ALL, aptGroupOf, groupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
-import type { BlobStore, Fragment } from "../tree/leaf.ts";
-import type { Tree } from "../tree/root.ts";
-import { type Build, type BuildInput, fileFrom, type PublishedFile } from "./build.ts";
-import { joinIndex } from "./join.ts";
-import type { IndexRecord } from "./manifest.ts";
+import { publicKeyArmored, publicKeyBinary } from "../signing/openpgp.ts";
+import { ALL, aptGroupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
+import { buildSuite, fragmentsByGroup, type Parts, type Suite } from "./apt-suite.ts";
+import { type Build, type BuildContext, type BuildInput, fileFrom, type PublishedFile } from "./build.ts";
+import { carriedOf } from "./carried.ts";
+import type { IndexRecord, StoredFile } from "./manifest.ts";
+import { xzBlocksOf } from "./xz-blocks.ts";
 
 /** What apt reads: key files and the ready-made source entry, then of each suite Release, Release.gpg, InRelease. */
-export async function buildAptPublication(store: BlobStore, input: BuildInput): Promise<Build> {
-  const { repo, keyring, url } = input;
+export async function buildAptPublication(ctx: BuildContext, input: BuildInput): Promise<Build> {
+  const { repo, tree, keyring, url } = input;
   const { privateKeys, keyIds } = keyring;
+  const parts: Parts = {
+    packages: fragmentsByGroup(tree, PACKAGES),
+    sources: fragmentsByGroup(tree, SOURCES),
+    carried: await carriedOf(ctx.objects, input),
+    xz: xzBlocksOf(ctx, repo),
+  };
+  const hasSources = repo.architectures.includes(SOURCE) || parts.sources.size > 0;
+  const types = hasSources ? (["deb", "deb-src"] as const) : (["deb"] as const);
   const files: PublishedFile[] = [
     fileFrom("key.asc", keyIds, () => publicKeyArmored(privateKeys)),
     fileFrom("key.gpg", keyIds, () => publicKeyBinary(privateKeys)),
-    fileFrom("packhouse.sources", [keyIds, url, repo.suite, repo.components], async () =>
+    fileFrom("packhouse.sources", [keyIds, url, repo.suite, repo.components, types], async () =>
       renderDeb822Sources({
-        types: ["deb"],
+        types,
         uri: url,
         suites: [repo.suite],
         components: repo.components,
@@ -27,38 +33,35 @@ export async function buildAptPublication(store: BlobStore, input: BuildInput): 
     ),
   ];
   const indexes: Record<string, IndexRecord> = {};
-  for (const suite of suitesOf(input)) {
-    const built = await buildSuite(store, input, suite);
+  const carried: Record<string, StoredFile> = {};
+  for (const suite of suitesOf(input, parts)) {
+    const built = await buildSuite(ctx.objects, input, parts, suite);
     Object.assign(indexes, built.indexes);
+    Object.assign(carried, built.carried);
     files.push(...built.files);
   }
-  return { files, indexes };
+  return { files, indexes, carried };
 }
 
-type Suite = {
-  readonly name: string;
-  readonly components: readonly string[];
-  readonly architectures: readonly string[];
-};
-
 /** Declared or filled: each declared component and architecture has an index from the start, even an empty one. */
-function suitesOf({ repo, tree }: BuildInput): Suite[] {
+function suitesOf({ repo }: BuildInput, { packages, sources, carried }: Parts): Suite[] {
   const suites = new Map<string, { components: Set<string>; architectures: Set<string> }>();
   const suite = (name: string) => {
     const known = suites.get(name) ?? {
       components: new Set(name === repo.suite ? repo.components : []),
-      architectures: new Set(repo.architectures),
+      architectures: new Set(repo.architectures.filter(isOfOne)),
     };
     suites.set(name, known);
     return known;
   };
   suite(repo.suite);
-  for (const group of fragmentsByGroup(tree, PACKAGES).keys()) {
+  for (const group of [...packages.keys(), ...sources.keys()]) {
     const place = aptGroupOf(group);
     const found = suite(place.suite);
     found.components.add(place.component);
-    if (place.architecture !== ALL && place.architecture !== SOURCE) found.architectures.add(place.architecture);
+    if (isOfOne(place.architecture)) found.architectures.add(place.architecture);
   }
+  for (const file of carried) if (file.suite !== undefined) suite(file.suite);
   return [...suites].map(([name, { components, architectures }]) => ({
     name,
     components: [...components].sort(),
@@ -66,67 +69,7 @@ function suitesOf({ repo, tree }: BuildInput): Suite[] {
   }));
 }
 
-async function buildSuite(store: BlobStore, input: BuildInput, suite: Suite): Promise<Build> {
-  const { repo, date, keyring, before } = input;
-  const packages = fragmentsByGroup(input.tree, PACKAGES);
-  const sources = fragmentsByGroup(input.tree, SOURCES);
-  const root = `dists/${suite.name}`;
-  const indexes: Record<string, IndexRecord> = {};
-  const listed: ReleaseFile[] = [];
-  const index = async (path: string, fragments: readonly Fragment[]) => {
-    const name = `${root}/${path}`;
-    const record = await joinIndex(store, fragments, { before: before?.indexes[name] });
-    indexes[name] = record;
-    listed.push({ path, ...record.plain }, { path: `${path}.gz`, ...record.packed });
-  };
-  for (const component of suite.components) {
-    const of = (kind: ReadonlyMap<string, Fragment[]>, architecture: string) =>
-      kind.get([suite.name, component, architecture].map(segment).join("/")) ?? [];
-    for (const architecture of suite.architectures) {
-      const fragments = [...of(packages, architecture), ...of(packages, ALL)];
-      await index(`${component}/binary-${architecture}/${PACKAGES}`, fragments);
-    }
-    await index(`${component}/${SOURCE}/${SOURCES}`, of(sources, SOURCE));
-  }
-
-  const release = (at: Date) =>
-    renderRelease({
-      origin: repo.origin,
-      label: repo.label,
-      suite: suite.name,
-      codename: suite.name,
-      date: at,
-      architectures: suite.architectures,
-      components: suite.components,
-      ...(repo.description === "" ? {} : { description: repo.description }),
-      ...(repo.validFor === null ? {} : { validUntil: new Date(at.getTime() + repo.validFor * 1000) }),
-      ...(repo.notAutomatic ? { notAutomatic: true } : {}),
-      acquireByHash: true,
-      files: listed,
-    });
-  // What expires is signed anew with each publication, also where nothing else changed.
-  const inputs = [keyring.keyIds, release(repo.validFor === null ? new Date(0) : date)];
-  const text = release(date);
-  return {
-    indexes,
-    files: [
-      fileFrom(`${root}/Release`, inputs, () => text),
-      fileFrom(`${root}/Release.gpg`, inputs, () => signDetached(text, keyring.privateKeys, date)),
-      fileFrom(`${root}/InRelease`, inputs, () => signCleartext(text, keyring.privateKeys, date)),
-    ],
-  };
-}
-
-function fragmentsByGroup(tree: Tree, kind: string): Map<string, Fragment[]> {
-  const groups = new Map<string, Fragment[]>();
-  const groupOfKey = groupOf("apt");
-  for (const leaf of tree.leaves) {
-    const fragment = leaf.fragments[kind];
-    if (!fragment) continue;
-    const group = groupOfKey(leaf.first);
-    const list = groups.get(group);
-    if (list) list.push(fragment);
-    else groups.set(group, [fragment]);
-  }
-  return groups;
+/** Packages for all stand in every other's index, and sources in one of their own. */
+function isOfOne(architecture: string): boolean {
+  return architecture !== ALL && architecture !== SOURCE;
 }

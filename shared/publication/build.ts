@@ -1,9 +1,10 @@
 import { type Sha256, sha256Of } from "../blob.ts";
 import type { Commit } from "../commit.ts";
+import type { Context } from "../context.ts";
 import type { SigningKeyring } from "../repo/keyring.ts";
 import type { Repo } from "../repo/repo.ts";
 import type { Tree } from "../tree/root.ts";
-import type { IndexRecord, Manifest } from "./manifest.ts";
+import type { IndexRecord, Manifest, StoredFile } from "./manifest.ts";
 
 /** A file that clients read without a hash in its path. `inputs` says what it was made from, but for times. */
 export type PublishedFile = {
@@ -16,10 +17,19 @@ export type PublishedFile = {
 export type Build = {
   readonly files: readonly PublishedFile[];
   readonly indexes: Readonly<Record<string, IndexRecord>>;
+  /** What is published beside the packages, by path. */
+  readonly carried: Readonly<Record<string, StoredFile>>;
 };
 
+/** What a publication is built with. */
+export type BuildContext = Pick<Context, "objects" | "table">;
+
 export type BuildInput = {
-  readonly repo: Repo;
+  readonly repo: Repo & {
+    readonly indexes?: readonly ("gz" | "xz")[];
+    /** Seconds. */
+    readonly validFor?: number | null;
+  };
   readonly commit: Commit;
   readonly tree: Tree;
   readonly date: Date;

@@ -29,7 +29,7 @@ export async function buildDirPublication(store: BlobStore, input: BuildInput): 
     fileFrom(SUMS, inputs, sums),
     fileFrom(`${SUMS}.asc`, inputs, async () => signDetached(await sums(), privateKeys, date)),
   ];
-  return { files, indexes: {} };
+  return { files, indexes: {}, carried: {} };
 }
 
 type Listed = { readonly path: string; readonly sha256: string; readonly size: number };

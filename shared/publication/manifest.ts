@@ -11,6 +11,8 @@ const IndexRecord = z.object({
   inputs: hex,
   packed: Stored,
   plain: Stored,
+  /** The same in xz, where the repo asks for it. */
+  xz: Stored.optional(),
 });
 
 const ManifestDocument = z.object({
@@ -21,11 +23,22 @@ const ManifestDocument = z.object({
   files: z.array(z.object({ path: z.string(), sha256: hex, inputs: hex })),
   /** By the name that clients know an index by, such as `dists/stable/main/binary-amd64/Packages`. */
   indexes: z.record(z.string(), IndexRecord),
+  /** What is published beside the packages, by path. */
+  carried: z.record(z.string(), Stored).default({}),
 });
 
+export type StoredFile = z.infer<typeof Stored>;
 export type IndexRecord = z.infer<typeof IndexRecord>;
 /** All that one publication consists of; a blob. */
 export type Manifest = z.infer<typeof ManifestDocument>;
+
+/** The blob that a path without a hash in it leads to; an index is known by its name and how it is packed. */
+export function fileIn({ files, indexes, carried }: Manifest, path: string): Sha256 | undefined {
+  const written = files.find((file) => file.path === path)?.sha256;
+  const [, name = "", packing] = /^(.*)\.(gz|xz)$/s.exec(path) ?? [];
+  const index = indexes[name];
+  return written ?? (packing === "xz" ? index?.xz : index?.packed)?.sha256 ?? carried[path]?.sha256;
+}
 
 export async function writeManifest(ctx: Context, manifest: Manifest): Promise<Sha256> {
   return ctx.objects.putBlob(Buffer.from(JSON.stringify(manifest)));

@@ -161,16 +161,17 @@ async function manifestFor(
     if (kept?.inputs === file.inputs && isCurrent(kept)) files.push(kept);
     else files.push({ path: file.path, inputs: file.inputs, sha256: await ctx.objects.putBlob(await file.bytes()) });
   }
-  const sha256 = await recordPublication(ctx, repo.id, { commit: commit.number, date, files, indexes: build.indexes });
+  const { indexes, carried } = build;
+  const sha256 = await recordPublication(ctx, repo.id, { commit: commit.number, date, files, indexes, carried });
   return { manifest: await readManifest(ctx, sha256), sha256 };
 }
 
 function buildOf(ctx: Context, input: BuildInput): Promise<Build> {
   switch (input.repo.type) {
     case "apt":
-      return buildAptPublication(ctx.objects, input);
+      return buildAptPublication(ctx, input);
     case "yum":
-      return buildYumPublication(ctx.objects, input);
+      return buildYumPublication(ctx, input);
     case "dir":
       return buildDirPublication(ctx.objects, input);
     default:

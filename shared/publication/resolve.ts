@@ -3,7 +3,7 @@ import { commitAt } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { findRepo, REPO_TYPES, type Repo, type RepoRef } from "../repo/repo.ts";
 import { type HeldFile, heldByHash, heldByPath, heldBySource } from "./held-file.ts";
-import { type Manifest, readManifest } from "./manifest.ts";
+import { fileIn, type Manifest, readManifest } from "./manifest.ts";
 import { manifestAt, publishedOf } from "./publish.ts";
 import { isLasting, numberOf } from "./reference.ts";
 
@@ -71,11 +71,8 @@ async function inDirectory(
 }
 
 function inManifest(manifest: Manifest | undefined, ref: string | undefined, path: string): Resolved | undefined {
-  const lasting = isLasting(ref);
-  const file = manifest?.files.find((one) => one.path === path);
-  if (file) return { sha256: file.sha256, filename: file.path, lasting };
-  const packed = path.endsWith(".gz") ? manifest?.indexes[path.slice(0, -".gz".length)]?.packed : undefined;
-  return packed && { sha256: packed.sha256, filename: path, lasting };
+  const sha256 = manifest && fileIn(manifest, path);
+  return sha256 && { sha256, filename: path, lasting: isLasting(ref) };
 }
 
 function resolved({ type, name }: Repo, held: HeldFile, lasting: boolean): Resolved {

@@ -1,50 +1,38 @@
 import { publicKeyArmored, publicKeyBinary, signDetached } from "../signing/openpgp.ts";
 import { YUM_KINDS } from "../tree/layout.ts";
-import type { BlobStore } from "../tree/leaf.ts";
 import { indexFooter, indexHeader } from "../yum/chunks.ts";
 import { renderRepoFile } from "../yum/repo-file.ts";
-import { renderRepomd } from "../yum/repomd.ts";
-import { type Build, type BuildInput, fileFrom } from "./build.ts";
+import { type RepomdRecord, renderRepomd } from "../yum/repomd.ts";
+import { type Build, type BuildContext, type BuildInput, fileFrom } from "./build.ts";
+import { carriedOf, pathsOf, repomdRecords } from "./carried.ts";
 import { joinIndex } from "./join.ts";
 import type { IndexRecord } from "./manifest.ts";
+import { xzBlocksOf } from "./xz-blocks.ts";
 
 /**
  * What dnf reads: key files, the ready-made .repo file, repomd.xml with its signature, and last the mirrorlist: the one
  * pointer that names where this commit's files lie for good, so that repomd.xml and its signature always fit.
  */
-export async function buildYumPublication(store: BlobStore, input: BuildInput): Promise<Build> {
+export async function buildYumPublication(ctx: BuildContext, input: BuildInput): Promise<Build> {
   const { repo, commit, tree, date, keyring, url, before } = input;
   const { privateKeys, keyIds } = keyring;
+  const xz = xzBlocksOf(ctx, repo);
   const indexes: Record<string, IndexRecord> = {};
   for (const kind of YUM_KINDS) {
     const fragments = tree.leaves.flatMap((leaf) => leaf.fragments[kind] ?? []);
     const name = `repodata/${kind}.xml`;
-    indexes[name] = await joinIndex(store, fragments, {
+    indexes[name] = await joinIndex(ctx.objects, fragments, {
       head: indexHeader(kind, tree.count),
       foot: indexFooter(kind),
       before: before?.indexes[name],
+      xz,
     });
   }
   const seconds = Math.floor(date.getTime() / 1000);
-  const repomd = renderRepomd({
-    revision: seconds,
-    records: YUM_KINDS.flatMap((type) => {
-      const index = indexes[`repodata/${type}.xml`];
-      if (!index) return [];
-      return [
-        {
-          type,
-          sha256: index.packed.sha256,
-          openSha256: index.plain.sha256,
-          sizeBytes: index.packed.sizeBytes,
-          openSizeBytes: index.plain.sizeBytes,
-          timestamp: seconds,
-          href: `repodata/${index.packed.sha256}-${type}.xml.gz`,
-        },
-      ];
-    }),
-  });
-  const inputs = [keyIds, Object.values(indexes).map(({ packed }) => packed.sha256)];
+  const carried = repomdRecords(await carriedOf(ctx.objects, input), seconds);
+  const records = [...YUM_KINDS.flatMap((kind) => indexRecord(kind, indexes, seconds)), ...carried];
+  const repomd = renderRepomd({ revision: seconds, records });
+  const inputs = [keyIds, records.map(({ type, href }) => [type, href])];
   const files = [
     fileFrom("key.asc", keyIds, () => publicKeyArmored(privateKeys)),
     fileFrom("key.gpg", keyIds, () => publicKeyBinary(privateKeys)),
@@ -63,5 +51,19 @@ export async function buildYumPublication(store: BlobStore, input: BuildInput): 
     fileFrom("repodata/repomd.xml.asc", inputs, () => signDetached(repomd, privateKeys, date)),
     fileFrom("mirrorlist", [url, commit.number], () => `${url}@${commit.number}/\n`),
   ];
-  return { files, indexes };
+  return { files, indexes, carried: pathsOf(carried) };
+}
+
+/** One file of each kind is named: the one in xz where there is one. */
+function indexRecord(
+  type: string,
+  indexes: Readonly<Record<string, IndexRecord>>,
+  timestamp: number,
+): readonly RepomdRecord[] {
+  const index = indexes[`repodata/${type}.xml`];
+  if (!index) return [];
+  const { sha256, sizeBytes } = index.xz ?? index.packed;
+  const open = { openSha256: index.plain.sha256, openSizeBytes: index.plain.sizeBytes };
+  const href = `repodata/${sha256}-${type}.xml.${index.xz ? "xz" : "gz"}`;
+  return [{ type, sha256, sizeBytes, ...open, timestamp, href }];
 }

@@ -1,0 +1,107 @@
+import { type ReleaseFile, renderRelease } from "../apt/release.ts";
+import { signCleartext, signDetached } from "../signing/openpgp.ts";
+import type { CarriedFile } from "../tree/carried.ts";
+import { segment } from "../tree/entry.ts";
+import { ALL, groupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
+import type { BlobStore, Fragment } from "../tree/leaf.ts";
+import type { Tree } from "../tree/root.ts";
+import { type Build, type BuildInput, fileFrom } from "./build.ts";
+import { releaseFiles } from "./carried.ts";
+import { joinIndex } from "./join.ts";
+import type { IndexRecord } from "./manifest.ts";
+import type { XzBlocks } from "./xz-blocks.ts";
+
+export type Suite = {
+  readonly name: string;
+  readonly components: readonly string[];
+  readonly architectures: readonly string[];
+};
+
+/** What all suites of a publication are made from. */
+export type Parts = {
+  readonly packages: ReadonlyMap<string, readonly Fragment[]>;
+  readonly sources: ReadonlyMap<string, readonly Fragment[]>;
+  readonly carried: readonly CarriedFile[];
+  /** Where indexes in xz are asked for. */
+  readonly xz: XzBlocks | undefined;
+};
+
+/** The indexes of a suite, then what names them: Release, Release.gpg, InRelease. */
+export async function buildSuite(store: BlobStore, input: BuildInput, parts: Parts, suite: Suite): Promise<Build> {
+  const { repo, commit, date, keyring } = input;
+  const root = `dists/${suite.name}`;
+  const { indexes, listed } = await suiteIndexes(store, input, parts, suite);
+  const beside = releaseFiles(parts.carried, suite.name, new Set(listed.map(({ path }) => path)));
+
+  const release = (at: Date) =>
+    renderRelease({
+      origin: repo.origin,
+      label: repo.label,
+      suite: suite.name,
+      codename: suite.name,
+      date: at,
+      ...(repo.validFor ? { validUntil: new Date(at.getTime() + repo.validFor * 1000) } : {}),
+      architectures: suite.architectures,
+      components: suite.components,
+      ...(repo.description === "" ? {} : { description: repo.description }),
+      ...(repo.notAutomatic ? { notAutomatic: true } : {}),
+      acquireByHash: true,
+      files: [...listed, ...beside],
+    });
+  // What ends to be valid is signed anew by a commit of the same tree.
+  const renewed = repo.validFor ? [commit.number] : [];
+  const inputs = [keyring.keyIds, release(new Date(0)), ...renewed];
+  const text = release(date);
+  const besidePaths = beside.map(({ path, ...stored }) => [`${root}/${path}`, stored] as const);
+  return {
+    indexes,
+    carried: Object.fromEntries(besidePaths),
+    files: [
+      fileFrom(`${root}/Release`, inputs, () => text),
+      fileFrom(`${root}/Release.gpg`, inputs, () => signDetached(text, keyring.privateKeys, date)),
+      fileFrom(`${root}/InRelease`, inputs, () => signCleartext(text, keyring.privateKeys, date)),
+    ],
+  };
+}
+
+async function suiteIndexes(
+  store: BlobStore,
+  { before }: BuildInput,
+  { packages, sources, xz }: Parts,
+  suite: Suite,
+): Promise<{ indexes: Record<string, IndexRecord>; listed: ReleaseFile[] }> {
+  const indexes: Record<string, IndexRecord> = {};
+  const listed: ReleaseFile[] = [];
+  const index = async (path: string, fragments: readonly Fragment[]) => {
+    const name = `dists/${suite.name}/${path}`;
+    const record = await joinIndex(store, fragments, { before: before?.indexes[name], xz });
+    indexes[name] = record;
+    listed.push({ path, ...record.plain }, { path: `${path}.gz`, ...record.packed });
+    if (record.xz) listed.push({ path: `${path}.xz`, ...record.xz });
+  };
+  for (const component of suite.components) {
+    const of = (kind: Parts["packages"], architecture: string) =>
+      kind.get([suite.name, component, architecture].map(segment).join("/")) ?? [];
+    for (const architecture of suite.architectures) {
+      const fragments = [...of(packages, architecture), ...of(packages, ALL)];
+      await index(`${component}/binary-${architecture}/${PACKAGES}`, fragments);
+    }
+    await index(`${component}/${SOURCE}/${SOURCES}`, of(sources, SOURCE));
+  }
+  return { indexes, listed };
+}
+
+/** The fragments of one kind by the suite, component and architecture that they belong to. */
+export function fragmentsByGroup(tree: Tree, kind: string): Map<string, Fragment[]> {
+  const groups = new Map<string, Fragment[]>();
+  const groupOfKey = groupOf("apt");
+  for (const leaf of tree.leaves) {
+    const fragment = leaf.fragments[kind];
+    if (!fragment) continue;
+    const group = groupOfKey(leaf.first);
+    const list = groups.get(group);
+    if (list) list.push(fragment);
+    else groups.set(group, [fragment]);
+  }
+  return groups;
+}
