@@ -170,6 +170,10 @@ export async function deleteUpstream(ctx: Context, upstream: Upstream): Promise<
   const deleted = await ctx.table.delete(keys.repo(type, name), { equals: { id } });
   if (!deleted) throw new AppError("not_found", `no upstream ${name}: somebody else removed it`);
   await complete(ctx, { type, name });
+  const job = await findSyncJob(ctx, upstream.job);
+  if (!job || hasEnded(job)) return;
+  const errors = [...job.errors, { message: `upstream ${name} was removed` }];
+  await putSyncJob(ctx, { ...job, state: "failed", phase: "end", errors });
 }
 
 /** Listing and schedule as the item says now: whoever wrote last is right, so what changed meanwhile is looked at again. */

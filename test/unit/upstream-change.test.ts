@@ -121,6 +121,16 @@ test("a schedule's message for an upstream that is no more removes the schedule"
   expect(ctx.planned.size).toBe(0);
 });
 
+test("a sync that waits while its upstream is removed has failed, and its job says why", async () => {
+  const ctx = memoryContext();
+  const upstream = await made(ctx);
+  await deleteUpstream(ctx, upstream);
+  expect(await findSyncJob(ctx, upstream.job)).toMatchObject({
+    state: "failed",
+    errors: [{ message: "upstream lab was removed" }],
+  });
+});
+
 test("a deletion that lost its time to one who makes it anew leaves the new one its schedule", async () => {
   const ctx = memoryContext();
   const old = await made(ctx);
