@@ -42,6 +42,8 @@ export function cacheControlOf(key: ObjectKey): string {
 /** What a client is told a pointer is. Blobs are told apart by the path that leads to them, see functions/edge.ts. */
 export function contentTypeOf(path: string): string {
   if (path.endsWith(".xml")) return "text/xml; charset=utf-8";
+  if (path.endsWith(".html")) return "text/html; charset=utf-8";
+  if (path.endsWith(".json")) return "application/json";
   if (path.endsWith(".asc") || path.endsWith(".key")) return "application/pgp-keys";
   if (path.endsWith(".gpg")) return "application/octet-stream";
   return "text/plain; charset=utf-8";

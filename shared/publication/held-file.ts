@@ -2,9 +2,9 @@ import type { Sha256 } from "../blob.ts";
 import type { Commit } from "../commit.ts";
 import type { Context } from "../context.ts";
 import type { Repo } from "../repo/repo.ts";
-import type { FileRef, Row } from "../tree/entry.ts";
+import { type FileRef, type Row, segmentsOf } from "../tree/entry.ts";
 import { rowsHolding } from "../tree/hashes.ts";
-import { dirKey } from "../tree/layout.ts";
+import { dirKey, SOURCE } from "../tree/layout.ts";
 import { readRows } from "../tree/leaf.ts";
 import { leafIndexOf, readTree } from "../tree/root.ts";
 import { commitsRead } from "./reference.ts";
@@ -46,7 +46,7 @@ export async function heldBySource(
 ): Promise<HeldFile | undefined> {
   for await (const commit of commitsRead(ctx, repo, ref)) {
     const rows = await rowsHolding(ctx.objects, await readTree(ctx.objects, commit.hashes), dsc);
-    const row = rows.find(({ files }) => files[0]?.name.endsWith(".dsc"));
+    const row = rows.find(({ key, files }) => segmentsOf(key)[2] === SOURCE && files[0]?.name.endsWith(".dsc"));
     if (!row) continue;
     const whole = await rowAt(ctx, commit, row.key);
     return heldOf(commit, whole?.files.filter((file) => file.name === name) ?? []);

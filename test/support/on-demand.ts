@@ -73,7 +73,13 @@ export function working(ctx: MemoryContext): MemoryContext {
   };
   return Object.assign(ctx, {
     queues: { ...queues, worker },
-    fetcher: createFetcher({ allowPrivate: true, connectTimeoutMs: 5000, idleTimeoutMs: 5000, userAgent: "test" }),
+    fetcher: createFetcher({
+      allowPrivate: true,
+      connectTimeoutMs: 5000,
+      idleTimeoutMs: 5000,
+      userAgent: "test",
+      sleep: async () => {},
+    }),
   });
 }
 

@@ -181,3 +181,73 @@ test("other bytes than the hash says are for good, no blob comes of them; a comm
   await fetchFile(ctx, { ...ref, commit: 1, sha256: hashOf("other") });
   expect(site.requests).toHaveLength(asked);
 });
+
+test("of several places the next is asked where one fails; a fault is worth a retry, whatever the others say", async () => {
+  const gone = await openUpstream((_, response) => void response.writeHead(404).end());
+  const away = await openUpstream((_, response) => void response.writeHead(503).end());
+  const { ctx, ref } = await repoWith("apt", { url: `${away.origin}/hello` });
+  await commitPackages(ctx, ref, [
+    { ...farEntry("apt", "hello", { url: `${gone.origin}/hello` }), key: "third/main/amd64/hello_1" },
+  ]);
+  working(ctx);
+  expect(await thrownBy(fetchFile(ctx, { ...ref, commit: 2, sha256: H }))).toMatchObject({ name: "UpstreamFault" });
+  expect([gone.requests.length, away.requests.length > 0]).toEqual([1, true]);
+});
+
+test("the files of a source package are found by the hash of its .dsc, and by that of no other file", async () => {
+  const { ctx, ref } = await repoInMemory("apt");
+  const names = ["a_1.dsc", "a_1.orig.tar.xz", "a_1.orig.tar.xz.asc", "a_1-1~x+b.debian.tar.xz"];
+  const entry = {
+    key: "stable/main/source/a_1-1",
+    files: names.map((name) => ({ name, sha256: hashOf(name), sizeBytes: name.length, url: `${FAR}/${name}` })),
+    chunks: { Sources: Buffer.from("Package: a\n\n") },
+  };
+  await commitPackages(ctx, ref, [entry, packageEntry("apt", "a_1.dsc")]);
+  await publishRepo(ctx, ref);
+  const folder = `source/${hashOf("a_1.dsc")}`;
+  for (const name of names) {
+    for (const ref of ["", "@1"]) {
+      const answer = await askFiles(ctx, `/apt/tools${ref}/${folder}/${encodeURIComponent(name)}`);
+      expect([name, answer.headers.location]).toEqual([name, `${FAR}/${name}`]);
+    }
+    await ctx.objects.putBlob(Buffer.from(name));
+  }
+  // What is ours stays where it is: a .dsc never names other files.
+  const ours = await askFiles(ctx, `/apt/tools/${folder}/a_1.orig.tar.xz`);
+  expect(ours.headers["cache-control"]).toContain("immutable");
+  expect(ours.headers.location).toMatch(new RegExp(`/${hashOf("a_1.orig.tar.xz")}/a_1\\.orig\\.tar\\.xz$`));
+  const dsc = await askFiles(ctx, `/apt/tools/${folder}/a_1.dsc`);
+  expect([dsc.statusCode, Buffer.from(dsc.body ?? "", "base64").toString()]).toEqual([200, "a_1.dsc"]);
+  for (const path of [
+    `${folder}/other.dsc`,
+    `source/${hashOf("a_1.orig.tar.xz")}/a_1.dsc`,
+    `source/${hashOf("none")}/a_1.dsc`,
+  ])
+    expect([path, (await askFiles(ctx, `/apt/tools/${path}`)).statusCode]).toEqual([path, 404]);
+  expect((await askFiles(ctx, `/apt/tools@0/${folder}/a_1.dsc`)).statusCode).toBe(404);
+});
+
+test("a directory may hold what looks like another repository's paths by hash: they are its own", async () => {
+  const { ctx, ref } = await repoInMemory("dir");
+  const paths = [`pool/${hashOf("x")}/a.deb`, `dists/s/by-hash/SHA256/${hashOf("y")}`, "a/b+c.tar.gz"];
+  const entries = paths.map((path) => {
+    const entry = farEntry("dir", path, { url: `${FAR}/${path}`, name: path.split("/").at(-1) ?? "" });
+    return { ...entry, key: path.split("/").map(encodeURIComponent).join("/") };
+  });
+  await commitPackages(ctx, ref, entries);
+  await publishRepo(ctx, ref);
+  for (const path of paths) expect((await askFiles(ctx, `/dir/tools/${path}`)).headers.location).toBe(`${FAR}/${path}`);
+  const byHash = `/dir/tools/pool/${hashOf("a/b+c.tar.gz")}/any`;
+  expect((await askFiles(ctx, byHash)).headers.location).toBe(`${FAR}/a/b+c.tar.gz`);
+  expect((await askFiles(ctx, `/dir/tools/pool/${hashOf("x")}/other`)).statusCode).toBe(404);
+});
+
+test("the listing of a directory at a commit is a page for people and a document for programs", async () => {
+  const { ctx } = await repoWith("dir", { url: `${FAR}/hello` });
+  const typeOf = async (path: string) => (await askFiles(ctx, `/dir/tools@1/${path}`)).headers["content-type"];
+  expect([await typeOf(""), await typeOf("index.html")]).toEqual(Array(2).fill("text/html; charset=utf-8"));
+  expect([await typeOf("index.json"), await typeOf("SHA256SUMS")]).toEqual([
+    "application/json",
+    "text/plain; charset=utf-8",
+  ]);
+});
