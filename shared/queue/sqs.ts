@@ -60,7 +60,8 @@ export function queuesOf(client: SQSClient, urls: { ingest: string; worker: stri
       await client.send(
         new SendMessageCommand({
           QueueUrl: urls.publish,
-          MessageBody: JSON.stringify(message),
+          // Whoever has more of a repo at hand sends its name all the same.
+          MessageBody: JSON.stringify({ type: message.type, name: message.name } satisfies PublishMessage),
           MessageGroupId: `${message.type}-${message.name}`,
           MessageDeduplicationId: sha256Of(`${message.type} ${message.name} ${reason}`),
         }),

@@ -119,7 +119,7 @@ export async function repairRepo(ctx: Context, ref: RepoRef, reason = ""): Promi
   const repo = await findRepo(ctx, ref);
   if (!repo) return;
   await completeRepo(ctx, repo);
-  if (isResigned(repo)) await ctx.queues.worker({ kind: "resign", ...ref });
+  if (isResigned(repo)) await ctx.queues.worker({ kind: "resign", type: repo.type, name: repo.name });
   if (reason !== "") await ctx.queues.publish(repo, `${publicationReason(repo, await headOf(ctx, repo))} ${reason}`);
 }
 
