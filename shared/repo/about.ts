@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { findPackage, type Package, type Parsed, parsedOf } from "../package.ts";
 import { describeRow, type PackageRow, SOURCE } from "../tree/layout.ts";
-import type { Holding } from "./heads.ts";
+import type { HeadChain } from "./heads.ts";
 import { entryHeld, type Holder, holdersOf } from "./holders.ts";
 import { standsForRow } from "./listing.ts";
 import { type Relations, relationsOfEntry, relationsOfParsed } from "./relations.ts";
@@ -16,7 +16,7 @@ export type About = Omit<PackageRow, "place"> &
     /** Its bytes are in our store; else whoever of `holders` is first has them, under that path. */
     readonly isOurs: boolean;
     readonly path: string;
-    readonly holders: readonly Holding[];
+    readonly holders: readonly HeadChain[];
   };
 
 /**
@@ -64,7 +64,7 @@ async function aboutHeld(ctx: Context, holder: Holder): Promise<Omit<Told, "sha2
 }
 
 /** The tarballs of a source package are files that belong to its .dsc. */
-function formatOf(type: Holding["type"], row: Pick<PackageRow, "architecture" | "filename">): About["format"] {
+function formatOf(type: HeadChain["type"], row: Pick<PackageRow, "architecture" | "filename">): About["format"] {
   switch (type) {
     case "apt":
       return row.architecture !== SOURCE ? "deb" : standsForRow(row) ? "dsc" : "file";

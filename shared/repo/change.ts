@@ -1,5 +1,14 @@
 import type { Sha256 } from "../blob.ts";
-import { type Chain, type Commit, type CommitTerms, commitAt, commitDelta, commitTree, headOf } from "../commit.ts";
+import {
+  type Chain,
+  type Commit,
+  type CommitTerms,
+  commitAt,
+  commitDelta,
+  commitTree,
+  headOf,
+  listCommits,
+} from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import type { Delta } from "../tree/edit.ts";
@@ -12,6 +21,15 @@ import { resolveWanted, type WantedPackage } from "./wanted.ts";
 export type ChangeTerms = Omit<CommitTerms, "message"> & {
   /** May put other bytes under a key that the repo holds. */
   readonly force?: boolean | undefined;
+  /** Of a change that is made in the background, once however often it is begun. */
+  readonly job?: ChangeJob | undefined;
+};
+
+export type ChangeJob = {
+  readonly id: string;
+  /** The head when it was asked for. */
+  readonly since: number;
+  readonly hasEnded: () => Promise<boolean>;
 };
 
 /** Replaces the set of packages of a repo in one commit, or not at all. */
@@ -60,19 +78,50 @@ export async function patchPackages(
 async function changed(
   ctx: Context,
   repo: Repo,
-  { by, onlyOn }: ChangeTerms,
-  message: string,
+  { by, onlyOn, job }: ChangeTerms,
+  what: string,
   delta: (head: Commit) => Promise<Delta>,
 ): Promise<Commit> {
+  const message = job ? `${what}, job ${job.id}` : what;
+  let made: Commit | undefined;
   const whole = async (head: Commit) => {
+    made = job && head.number > job.since ? await commitOfJob(ctx, repo, job, message) : undefined;
+    // After the head was read: what another run of the job ended with stood before any change that we might undo.
+    if (made || (await job?.hasEnded())) return NOTHING;
     const wanted = await delta(head);
     refuseTwins(wanted.put.map(({ entry }) => entry));
     return wanted;
   };
-  const { commit, refused } = await commitDelta(ctx, repo, whole, { by, message, onlyOn, wholly: true });
-  if (refused.length > 0) throw new Error("a change that must land wholly was committed in part");
-  await announce(ctx, repo, commit);
-  return commit;
+  try {
+    const { commit, refused } = await commitDelta(ctx, repo, whole, { by, message, onlyOn, wholly: true });
+    if (refused.length > 0) throw new Error("a change that must land wholly was committed in part");
+    made ??= commit;
+  } catch (error) {
+    // The job's own commit may be what moved the head that it was to be made on.
+    made = error instanceof AppError && job ? await commitOfJob(ctx, repo, job, message) : undefined;
+    if (!made) throw error;
+  }
+  await announce(ctx, repo, made);
+  return made;
+}
+
+const NOTHING: Delta = { put: [], remove: [] };
+
+/** The commit that a job has made already. It is told by its message, and is not older than the job. */
+async function commitOfJob(
+  ctx: Context,
+  repo: Repo,
+  { since }: ChangeJob,
+  message: string,
+): Promise<Commit | undefined> {
+  let before: number | undefined;
+  do {
+    const { commits, next } = await listCommits(ctx, repo.id, before);
+    const found = commits.find((commit) => commit.number > since && commit.message === message);
+    if (found || commits.some(({ number }) => number <= since)) return found;
+    before = next;
+  } while (before !== undefined);
+  return undefined;
 }
 
 /** Of two packages with one name, version and architecture a set can hold one. */

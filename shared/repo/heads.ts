@@ -6,8 +6,8 @@ import { keys, partitions, type RepoType } from "../store/keys.ts";
 import { REPO_TYPES, refOf } from "./repo.ts";
 
 /** Whose head it is: of a repo of ours, or of an upstream. */
-export type Holding = Chain & { readonly kind: "repo" | "upstream" };
-export type Head = { readonly chain: Holding; readonly head: Commit };
+export type HeadChain = Chain & { readonly kind: "repo" | "upstream" };
+export type Head = { readonly chain: HeadChain; readonly head: Commit };
 
 /** What repos and upstreams have in common; an upstream's item says that it is one. */
 const ChainItem = z.object({
@@ -32,7 +32,7 @@ export async function* everyHead(ctx: Context, type?: RepoType): AsyncGenerator<
 
 async function* headsListed(
   ctx: Context,
-  kind: Holding["kind"],
+  kind: HeadChain["kind"],
   partition: string,
   type: RepoType | undefined,
 ): AsyncGenerator<readonly Head[]> {
@@ -42,7 +42,7 @@ async function* headsListed(
     const refs = page.items.map(({ sk }) => refOf(sk)).filter((ref) => type === undefined || ref.type === type);
     for (let start = 0; start < refs.length; start += BATCH) {
       const wanted = refs.slice(start, start + BATCH).map((ref) => keys.repo(ref.type, ref.name));
-      const chains = (await ctx.table.getMany(wanted)).flatMap((item): Holding[] => {
+      const chains = (await ctx.table.getMany(wanted)).flatMap((item): HeadChain[] => {
         if (!item) return [];
         const { kind: told = "repo", ...chain } = ChainItem.parse(item);
         return told === kind ? [{ ...chain, kind }] : [];

@@ -6,10 +6,10 @@ import type { Entry, Row } from "../tree/entry.ts";
 import { rowsHolding } from "../tree/hashes.ts";
 import { readLeaf } from "../tree/leaf.ts";
 import { leafIndexOf, readTree } from "../tree/root.ts";
-import { everyHead, type Holding } from "./heads.ts";
+import { everyHead, type HeadChain } from "./heads.ts";
 
 /** A repo or an upstream whose head holds a file, and the row that names it there; of the row's files only that one. */
-export type Holder = { readonly chain: Holding; readonly head: Commit; readonly row: Row };
+export type Holder = { readonly chain: HeadChain; readonly head: Commit; readonly row: Row };
 
 const PARALLEL = 8;
 

@@ -19,6 +19,7 @@
  * | what lies below a level of the discovery tree | `level#PATH`             | next segment          | query, pages   |
  * | one level or binary of it                  | `level#PATH OF ITS PARENT`  | its name              | get            |
  * | how far the hash of a large upload is      | `upload#ID`                 | `hash`                | get            |
+ * | whether a blob is a package map that we wrote | `map#SHA-256`            | `map`                 | get            |
  * | a job                                      | `job#ID`                    | `job`                 | get            |
  * | a token by its hash                        | `token#SHA-256`             | `token`               | get            |
  */
@@ -65,6 +66,8 @@ export const keys = {
     sk: segments.at(-1) ?? "",
   }),
   uploadHash: (uploadId: string): ItemKey => ({ pk: `upload#${uploadId}`, sk: "hash" }),
+  /** Only such a blob, and a file that was uploaded, may be read back as a map. */
+  packageMap: (sha256: Sha256): ItemKey => ({ pk: `map#${sha256}`, sk: "map" }),
   job: (id: string): ItemKey => ({ pk: `job#${id}`, sk: "job" }),
   token: (hash: Sha256): ItemKey => ({ pk: `token#${hash}`, sk: "token" }),
 } as const;

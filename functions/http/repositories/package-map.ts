@@ -1,17 +1,15 @@
 import { z } from "@hono/zod-openapi";
 import type { Context as Request } from "hono";
-import { parseSha256, type Sha256 } from "../../../shared/blob.ts";
+import type { Sha256 } from "../../../shared/blob.ts";
 import { type Chain, type Commit, headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
-import { AppError } from "../../../shared/error.ts";
 import { type Listed, listedPackages, pageOfPackages } from "../../../shared/repo/listing.ts";
-import type { WantedPackage } from "../../../shared/repo/wanted.ts";
+import { putMapBlob } from "../../../shared/repo/map-blob.ts";
+import { PlaceField } from "../../../shared/repo/wanted-map.ts";
 import { PAGE_ITEMS } from "../../../shared/store/dynamo.ts";
 import type { Env } from "../app.ts";
 import { Sha256Field } from "../schemas.ts";
 import { commitTag } from "./named.ts";
-
-const Place = z.union([z.object({ suite: z.string(), component: z.string() }), z.string().max(1024)]);
 
 /** What a package map says of one package. */
 export const MappedPackage = z
@@ -24,40 +22,10 @@ export const MappedPackage = z
     release: z.string().optional(),
     architecture: z.string(),
     size: z.int(),
-    places: z.array(Place),
+    places: z.array(PlaceField),
   })
   .openapi("MappedPackage");
 export const PackageMap = z.record(z.string(), MappedPackage);
-
-/** What a caller may say: anything that GET gives may be given back. */
-export const WantedMap = z.record(
-  z.string(),
-  z.looseObject({
-    name: z.string().optional(),
-    filename: z.string().max(255).optional(),
-    shasum: z.string().optional(),
-    version: z.string().optional(),
-    places: z.array(Place).max(100).optional(),
-  }),
-);
-
-export function wantedOf(map: z.infer<typeof WantedMap>): WantedPackage[] {
-  return Object.entries(map).map(([key, { name, filename, shasum, version, places }]) => {
-    const sha256 = parseSha256(key);
-    if (shasum !== undefined && parseShasum(shasum) !== sha256) {
-      throw new AppError(
-        "unprocessable",
-        `${sha256} contradicts itself: shasum is ${JSON.stringify(shasum.slice(0, 70))}`,
-      );
-    }
-    return { sha256, name, filename, version, places };
-  });
-}
-
-/** The seed's own example has "..." there. */
-function parseShasum(text: string): Sha256 | undefined {
-  return text === "..." ? undefined : parseSha256(text);
-}
 
 export function mapped({ sha256, filename, name, version, epoch, release, architecture, sizeBytes, places }: Listed) {
   return {
@@ -112,7 +80,7 @@ export async function mapBlob(ctx: Context, repo: Pick<Chain, "type">, commit: C
   for await (const listed of listedPackages(ctx, repo.type, commit)) {
     parts.push(`${JSON.stringify(listed.sha256)}:${JSON.stringify(mapped(listed))}`);
   }
-  return ctx.objects.putBlob(Buffer.from(`{${parts.join(",\n")}}\n`));
+  return putMapBlob(ctx, Buffer.from(`{${parts.join(",\n")}}\n`));
 }
 
 /** The map of a chain's head: whole where a response holds it, else a page of it, or the way to the whole as a blob. */

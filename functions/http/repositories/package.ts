@@ -3,7 +3,7 @@ import type { Sha256 } from "../../../shared/blob.ts";
 import type { Context } from "../../../shared/context.ts";
 import { type About, aboutPackage } from "../../../shared/repo/about.ts";
 import { pageOfEveryPackage } from "../../../shared/repo/every-package.ts";
-import type { Holding } from "../../../shared/repo/heads.ts";
+import type { HeadChain } from "../../../shared/repo/heads.ts";
 import type { App } from "../app.ts";
 import { json, problem, Sha256Field } from "../schemas.ts";
 
@@ -63,7 +63,7 @@ export function packages(app: App): void {
 
 function packageView(ctx: Context, about: About): z.infer<typeof PackageView> {
   const { sha256, filename, epoch, release } = about;
-  const of = (kind: Holding["kind"]) => addressesOf(ctx, about.holders, kind);
+  const of = (kind: HeadChain["kind"]) => addressesOf(ctx, about.holders, kind);
   return {
     name: about.name,
     filename,
@@ -85,7 +85,7 @@ function packageView(ctx: Context, about: About): z.infer<typeof PackageView> {
 }
 
 /** By name; of several types under one name, all but the first are told apart by theirs. */
-function addressesOf(ctx: Context, holders: readonly Holding[], kind: Holding["kind"]): Record<string, string> {
+function addressesOf(ctx: Context, holders: readonly HeadChain[], kind: HeadChain["kind"]): Record<string, string> {
   const addresses: Record<string, string> = {};
   for (const { name, type } of holders.filter((one) => one.kind === kind)) {
     const taken = Object.hasOwn(addresses, name);

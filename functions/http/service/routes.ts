@@ -1,12 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { viewJob } from "../../../shared/binary/view-job.ts";
 import type { Context } from "../../../shared/context.ts";
-import { findSyncJob } from "../../../shared/job/sync-job.ts";
 import { keys } from "../../../shared/store/keys.ts";
 import { waitFor } from "../../../shared/wait.ts";
 import type { App } from "../app.ts";
 import { json, problem } from "../schemas.ts";
 import { frontPage } from "./front-page.ts";
+import { AnyJob, isOver, jobView } from "./jobs.ts";
 
 /** The longest a request waits: the HTTP API ends it at 30 s. */
 const MOST_WAIT_SECONDS = 25;
@@ -17,34 +16,6 @@ const Health = z.object({
   store: z.string(),
   queues: z.string(),
 });
-const Job = z
-  .object({
-    id: z.string(),
-    state: z.enum(["awaiting", "working", "publishing", "done", "failed", "superseded"]),
-    binary: z.string(),
-    error: z.string().optional(),
-    notes: z.array(z.string()),
-    repos: z.record(z.string(), z.object({ commit: z.int(), published_commit: z.int().nullable() })),
-  })
-  .openapi("Job");
-
-const Counted = z.object({ done: z.int(), total: z.int() });
-const Sync = z
-  .object({
-    id: z.string(),
-    state: z.enum(["queued", "working", "done", "failed"]),
-    upstream: z.string(),
-    phase: z.string(),
-    packages: Counted,
-    bytes: Counted,
-    errors: z.array(z.object({ url: z.string().optional(), message: z.string() })),
-    commit: z.int().optional(),
-    started_at: z.string(),
-    updated_at: z.string(),
-  })
-  .openapi("SyncJob");
-const AnyJob = z.union([Job, Sync]);
-
 const VERSION = "0.1.0";
 
 /** What is here, whether it works, its description for programs, and the work in the background. */
@@ -117,11 +88,11 @@ export function service(app: App): void {
     async (c) => {
       const { ctx } = c.var;
       const { id } = c.req.valid("param");
-      let view: z.infer<typeof AnyJob> | undefined;
+      let view: AnyJob | undefined;
       await waitFor(
         async () => {
           view = await jobView(ctx, id);
-          return ENDED.has(view.state);
+          return isOver(view);
         },
         Math.min(c.req.valid("query").wait, MOST_WAIT_SECONDS) * 1000,
       );
@@ -145,30 +116,6 @@ export function service(app: App): void {
     },
     servers: [{ url: c.var.ctx.publicUrl }],
   }));
-}
-
-const ENDED = new Set(["done", "failed", "superseded"]);
-
-/** The job of an upload is told from its id; that of a sync has a record. */
-async function jobView(ctx: Context, id: string): Promise<z.infer<typeof AnyJob>> {
-  const sync = await findSyncJob(ctx, id);
-  if (!sync) {
-    const job = await viewJob(ctx, id);
-    return { ...job, notes: [...job.notes] };
-  }
-  const { upstream, state, phase, packages, bytes, errors, commit, startedAt, updatedAt } = sync;
-  return {
-    id,
-    state,
-    upstream: upstream.name,
-    phase,
-    packages,
-    bytes,
-    errors,
-    ...(commit === undefined ? {} : { commit }),
-    started_at: startedAt,
-    updated_at: updatedAt,
-  };
 }
 
 async function health(ctx: Context): Promise<Record<"table" | "store" | "queues", "ok" | "failing">> {
