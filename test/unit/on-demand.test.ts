@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { useContext } from "../../functions/context.ts";
+import { handler as worker } from "../../functions/worker.ts";
 import { commitDelta } from "../../shared/commit.ts";
 import { publishRepo } from "../../shared/publication/publish.ts";
 import { fetchFile } from "../../shared/sync/on-demand.ts";
@@ -192,6 +194,32 @@ test("of several places the next is asked where one fails; a fault is worth a re
   working(ctx);
   expect(await thrownBy(fetchFile(ctx, { ...ref, commit: 2, sha256: H }))).toMatchObject({ name: "UpstreamFault" });
   expect([gone.requests.length, away.requests.length > 0]).toEqual([1, true]);
+});
+
+test("a copy that is wrong for good ends its message; one that may succeed later comes again", async () => {
+  let status = 404;
+  const site = await openUpstream((_, response) => void response.writeHead(status).end());
+  const { ctx, ref } = await repoWith("apt", { url: `${site.origin}/hello` });
+  useContext(working(ctx));
+  const record = {
+    messageId: "m",
+    receiptHandle: "",
+    body: JSON.stringify({ kind: "fetch", ...ref, commit: 1, sha256: H }),
+    attributes: {
+      ApproximateReceiveCount: "1",
+      SentTimestamp: "",
+      SenderId: "",
+      ApproximateFirstReceiveTimestamp: "",
+    },
+    messageAttributes: {},
+    md5OfBody: "",
+    eventSource: "aws:sqs",
+    eventSourceARN: "arn:aws:sqs:::worker",
+    awsRegion: "",
+  };
+  expect(await worker({ Records: [record] })).toEqual({ batchItemFailures: [] });
+  status = 503;
+  expect(await worker({ Records: [record] })).toEqual({ batchItemFailures: [{ itemIdentifier: "m" }] });
 });
 
 test("the files of a source package are found by the hash of its .dsc, and by that of no other file", async () => {
