@@ -17,12 +17,16 @@ const certificateArn = choice("certificateArn");
 if ((domainName === undefined) !== (certificateArn === undefined))
   throw new Error("domainName needs certificateArn (a certificate in us-east-1 for that name) and the other way round");
 const alarmEmail = choice("alarmEmail");
+const upstreamBuckets = choice("upstreamBuckets")?.split(",");
+const connectionsPerHost = z.coerce.number().int().min(1).max(64).optional().parse(choice("connectionsPerHost"));
 
 new PackhouseStack(app, choice("stackName") ?? "Packhouse", {
   codeOf: (name) => Code.fromAsset(bundleFunction(name)),
   edgeCode: readFileSync(bundleEdge(), "utf8"),
   ...(domainName && certificateArn && { domain: { name: domainName, certificateArn } }),
   ...(alarmEmail && { alarmEmail }),
+  ...(upstreamBuckets && { upstreamBuckets }),
+  ...(connectionsPerHost && { connectionsPerHost }),
 });
 
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }));

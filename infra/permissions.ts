@@ -1,4 +1,4 @@
-import { type CfnElement, Stack, Validations } from "aws-cdk-lib";
+import { Aws, type CfnElement, Stack, Validations } from "aws-cdk-lib";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { INCOMING_PREFIX } from "../shared/objects/keys.ts";
 import type { FunctionName } from "./bundle.ts";
@@ -116,4 +116,17 @@ export function allow(made: NodeFunction, name: FunctionName, { stored, jobs, sc
       id: `AwsSolutions-IAM5[Resource::<${bucketId}.Arn>/${pattern}]`,
       reason: `${name} works on any object under ${pattern}: each is named by a hash, an upload or a repo`,
     });
+}
+
+/** What is read of buckets that are not ours, where upstreams lie. Their owners must allow it too. */
+export function allowUpstreamBuckets(made: NodeFunction, buckets: readonly string[]): void {
+  for (const bucket of buckets) {
+    const arn = `arn:${Aws.PARTITION}:s3:::${bucket}`;
+    made.role.addToPrincipalPolicy(new PolicyStatement({ actions: ["s3:ListBucket"], resources: [arn] }));
+    made.role.addToPrincipalPolicy(new PolicyStatement({ actions: ["s3:GetObject"], resources: [`${arn}/*`] }));
+    Validations.of(made.role).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:s3:::${bucket}/*]`,
+      reason: "an upstream may be any prefix of a bucket that the team named for upstreams",
+    });
+  }
 }

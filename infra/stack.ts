@@ -9,7 +9,7 @@ import { Edge } from "./edge.ts";
 import { Http } from "./http.ts";
 import { consume, Jobs } from "./jobs.ts";
 import { NodeFunction } from "./node-function.ts";
-import { allow } from "./permissions.ts";
+import { allow, allowUpstreamBuckets } from "./permissions.ts";
 import { Schedules } from "./schedules.ts";
 
 export type PackhouseProps = StackProps & {
@@ -19,6 +19,10 @@ export type PackhouseProps = StackProps & {
   /** A name of the team's own; without it, CloudFront's. The certificate lies in us-east-1. */
   readonly domain?: { readonly name: string; readonly certificateArn: string };
   readonly alarmEmail?: string;
+  /** Buckets that upstreams of type dir may lie in. */
+  readonly upstreamBuckets?: readonly string[];
+  /** At most so many connections to one upstream's host at a time, of each worker. */
+  readonly connectionsPerHost?: number;
 };
 
 /** CPU comes with memory: 1,769 MB are one whole core. */
@@ -40,6 +44,7 @@ export class PackhouseStack extends Stack {
       ...(props.domain && { domain: props.domain }),
     });
 
+    const { upstreamBuckets = [] } = props;
     const environment = {
       [SETTINGS.table]: stored.table.tableName,
       [SETTINGS.bucket]: stored.bucket.bucketName,
@@ -53,8 +58,8 @@ export class PackhouseStack extends Stack {
       [SETTINGS.publicUrl]: edge.url,
       [SETTINGS.kmsKeyId]: stored.sealingKey.keyArn,
       [SETTINGS.allowPrivateUpstreams]: "0",
-      [SETTINGS.connectionsPerHost]: "4",
-      [SETTINGS.upstreamBuckets]: "",
+      [SETTINGS.connectionsPerHost]: String(props.connectionsPerHost ?? 4),
+      [SETTINGS.upstreamBuckets]: upstreamBuckets.join(","),
     };
     const make = (name: FunctionName): NodeFunction => {
       const made = new NodeFunction(this, name, {
@@ -64,6 +69,7 @@ export class PackhouseStack extends Stack {
         timeoutSeconds: FUNCTION_SECONDS[name],
       });
       allow(made, name, { stored, jobs, schedules });
+      if (name === "worker") allowUpstreamBuckets(made, upstreamBuckets);
       return made;
     };
     const functions = {

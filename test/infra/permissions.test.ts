@@ -1,6 +1,8 @@
-import { Template } from "aws-cdk-lib/assertions";
+import { Match, Template } from "aws-cdk-lib/assertions";
+import { AwsSolutionsChecks } from "cdk-nag";
 import { describe, expect, test } from "vitest";
 import { FUNCTIONS } from "../../infra/bundle.ts";
+import { SETTINGS } from "../../shared/settings.ts";
 import { packhouseStack } from "../support/stack.ts";
 import { named, propertiesOf, resourcesOf, statementsOf } from "../support/template.ts";
 
@@ -49,13 +51,13 @@ describe("what functions may", () => {
 
   test("to overwrite what clients trust, and to open signing keys, is kept to few", () => {
     expect(who("s3:PutObject", "pointers/")).toEqual(["publish"]);
-    expect(who("s3:DeleteObject", "incoming/")).toEqual(["ingest"]);
+    expect(who("s3:DeleteObject", "incoming/")).toEqual(["ingest", "worker"]);
     // Only a copy that turned out to be another than its address says.
-    expect(who("s3:DeleteObject", "blobs/")).toEqual(["ingest"]);
+    expect(who("s3:DeleteObject", "blobs/")).toEqual(["ingest", "worker"]);
     expect(who("s3:DeleteObject", "pointers/")).toEqual(["api", "worker", "publish"]);
     expect(who("kms:Decrypt")).toEqual(["api", "files", "worker", "publish"]);
-    expect(who("s3:PutObject", "incoming/")).toEqual(["api", "ingest"]);
-    expect(who("s3:GetObject", "incoming/")).toEqual(["ingest"]);
+    expect(who("s3:PutObject", "incoming/")).toEqual(["api", "ingest", "worker"]);
+    expect(who("s3:GetObject", "incoming/")).toEqual(["ingest", "worker"]);
   });
 
   test("to make and remove schedules is to do so in our own group, and to hand on its role to the scheduler alone", () => {
@@ -77,6 +79,26 @@ describe("what functions may", () => {
     expect(senders("worker")).toEqual(["api", "files", "ingest", "worker"]);
     expect(senders("ingest")).not.toContain("files");
     expect(senders("publish")).not.toContain("files");
+  });
+});
+
+describe("buckets that upstreams may lie in", () => {
+  const stack = packhouseStack({ upstreamBuckets: ["team-files", "old-files"] });
+  const chosen = Template.fromStack(stack);
+
+  test("are read by the worker alone, and told to it", () => {
+    for (const name of FUNCTIONS) {
+      const [, policy] = named(resourcesOf(chosen), "AWS::IAM::Policy", name);
+      const readable = JSON.stringify(statementsOf(chosen, policy)).includes(":s3:::team-files/*");
+      expect([name, readable]).toEqual([name, name === "worker"]);
+    }
+    chosen.hasResourceProperties("AWS::Lambda::Function", {
+      Environment: { Variables: Match.objectLike({ [SETTINGS.upstreamBuckets]: "team-files,old-files" }) },
+    });
+  });
+
+  test("need no more than cdk-nag lets pass", () => {
+    expect(new AwsSolutionsChecks().validateScope(stack).violations).toEqual([]);
   });
 });
 
