@@ -5,6 +5,7 @@ import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Context } from "../shared/context.ts";
+import { foreignBucketsOf } from "../shared/objects/foreign.ts";
 import { objectsOf } from "../shared/objects/s3.ts";
 import { queuesOf } from "../shared/queue/sqs.ts";
 import { type ScheduleTarget, schedulesOf } from "../shared/schedule/eventbridge.ts";
@@ -25,6 +26,8 @@ export type Surroundings = {
   readonly s3: S3Client;
   /** Signs for the address that uploaders reach. */
   readonly presigner: S3Client;
+  /** For buckets of others, which may lie in any region. */
+  readonly foreignS3?: S3Client;
   readonly sqs: SQSClient;
   readonly scheduler: SchedulerClient;
   readonly scheduleTarget: ScheduleTarget;
@@ -58,6 +61,7 @@ export function contextOf(given: Surroundings): Context {
       idleTimeoutMs: 60_000,
       userAgent: "Packhouse",
     }),
+    foreign: foreignBucketsOf(given.foreignS3 ?? given.s3, bucketsOf(given.upstreamBuckets, given.bucket)),
     upstreamBuckets: bucketsOf(given.upstreamBuckets, given.bucket),
     publicUrl: given.publicUrl.replace(/\/+$/, ""),
     uploadTerms: UPLOAD_TERMS,
@@ -92,6 +96,7 @@ function surroundings(): Surroundings {
     dynamo: new DynamoDBClient(),
     s3,
     presigner: s3,
+    foreignS3: new S3Client({ ...S3_DEFAULTS, followRegionRedirects: true }),
     sqs: new SQSClient(),
     scheduler: new SchedulerClient(),
     scheduleTarget: {

@@ -1,3 +1,4 @@
+import type { ForeignBuckets } from "./objects/foreign.ts";
 import type { Objects } from "./objects/s3.ts";
 import type { Queues } from "./queue/sqs.ts";
 import type { Schedules } from "./schedule/eventbridge.ts";
@@ -15,6 +16,7 @@ export type Context = {
   readonly sealer: Sealer;
   /** The only way to an upstream. */
   readonly fetcher: Fetcher;
+  readonly foreign: ForeignBuckets;
   /** Buckets that an upstream of type dir may lie in; never our own. */
   readonly upstreamBuckets: readonly string[];
   /** Without a slash at its end. */

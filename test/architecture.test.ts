@@ -39,6 +39,7 @@ const SDK_FILES = [
   "shared/objects/presign.ts",
   "shared/objects/multipart.ts",
   "shared/objects/multipart-copy.ts",
+  "shared/objects/foreign.ts",
   "shared/queue/sqs.ts",
   "shared/schedule/eventbridge.ts",
   "shared/signing/kms.ts",

@@ -2,7 +2,15 @@ import { AppError } from "../error.ts";
 import { faultOfPath } from "./upstream-path.ts";
 
 /** What a listing page names: a file or a folder directly in it. `url` is where it is, as the page has it. */
-export type ListingEntry = { name: string; isDirectory: boolean; url: string };
+export type ListingEntry = { name: string; isDirectory: boolean; url: string; shown?: Shown };
+
+/** What nginx and Apache show beside a name; Python's http.server, and Apache without FancyIndexing, show nothing. */
+export type Shown = {
+  /** To the minute; as if it were UTC, which no page tells. */
+  at: Date;
+  /** Often rounded, such as `2.4M`. */
+  size: string;
+};
 
 const MAX_CHARACTERS = 16 * 1024 * 1024;
 const MAX_ENTRIES = 100_000;
@@ -10,6 +18,11 @@ const MAX_ENTRIES = 100_000;
 // nginx and Apache (and lighttpd and Caddy after them) say the first, Python's http.server the second.
 const LISTING = /<(title|h1)[^>]{0,200}>\s*(?:Index of|Directory listing for)\b/i;
 const LINK = /<a\s[^<>]{0,4000}?\bhref\s*=\s*(?:"([^"<>]{0,4000})"|'([^'<>]{0,4000})')/gi;
+/** So far behind a link its date and size are looked for; the text of the link comes first. */
+const SHOWN_WITHIN = 5000;
+const SHOWN =
+  /^\s*(?:(\d{4})-(\d\d)-(\d\d)|(\d\d)-([A-Z][a-z]{2})-(\d{4})) (\d\d):(\d\d)(?::\d\d)?\s+(\d[\d.]{0,15}[KMGTPE]?)(?!\S)/;
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /**
  * Reads the page with which a web server lists a folder. Links to anywhere but directly below the page (the parent, other
@@ -23,7 +36,8 @@ export function readAutoindex(html: string, pageUrl: string): ListingEntry[] {
     throw fail("no directory listing of nginx, Apache or Python's http.server, and no SHA256SUMS beside it");
   const page = new URL("./", pageUrl);
   const found = new Map<string, ListingEntry>();
-  for (const [, double, single] of html.matchAll(LINK)) {
+  const links = [...html.matchAll(LINK)];
+  for (const [index, { 0: link, 1: double, 2: single, index: at }] of links.entries()) {
     const href = decodeReferences(double ?? single ?? "").trim();
     if (!URL.canParse(href, page.href)) continue;
     const url = new URL(href, page);
@@ -37,10 +51,25 @@ export function readAutoindex(html: string, pageUrl: string): ListingEntry[] {
     const fault = name.includes("/") ? "it has a slash" : faultOfPath(name);
     if (fault !== undefined) throw fail(`the name ${JSON.stringify(name.slice(0, 200))} is refused: ${fault}`);
     const isDirectory = rest.length === 1;
-    found.set(`${name}/${isDirectory}`, { name, isDirectory, url: `${url.origin}${url.pathname}` });
+    const key = `${name}/${isDirectory}`;
+    const behind = html.slice(at + link.length, Math.min(links[index + 1]?.index ?? html.length, at + SHOWN_WITHIN));
+    // Where icons are links too, a name comes twice, and only once with its date.
+    const shown = shownIn(behind) ?? found.get(key)?.shown;
+    found.set(key, { name, isDirectory, url: `${url.origin}${url.pathname}`, ...(shown ? { shown } : {}) });
     if (found.size > MAX_ENTRIES) throw fail(`more than ${MAX_ENTRIES} entries`);
   }
   return [...found.values()];
+}
+
+function shownIn(behind: string): Shown | undefined {
+  const end = behind.indexOf("</a>");
+  if (end < 0) return undefined;
+  const text = behind.slice(end).replace(/<[^<>]{0,200}>/g, " ");
+  const [, y1, m1, d1, d2, month, y2, hour, minute, size] = SHOWN.exec(text) ?? [];
+  if (size === undefined) return undefined;
+  const monthIndex = month === undefined ? Number(m1) - 1 : MONTHS.indexOf(month);
+  const at = new Date(Date.UTC(Number(y1 ?? y2), monthIndex, Number(d1 ?? d2), Number(hour), Number(minute)));
+  return { at, size };
 }
 
 function decodeName(encoded: string): string | undefined {

@@ -14,10 +14,9 @@ const LearnedItem = z.object({
 
 /** What names a file that has no SHA-256 in its index: its checksum, or its address with what changes when it does. */
 function nameOf(upstream: Upstream, { url, sizeBytes, checksum, version }: UnnamedFile): Sha256 {
-  const size = sizeBytes ?? null;
-  if (checksum) return sha256Of(JSON.stringify([checksum.algorithm, checksum.value, size]));
+  if (checksum) return sha256Of(JSON.stringify([checksum.algorithm, checksum.value, sizeBytes ?? null]));
   // What nothing tells from what it was may have changed with every sync.
-  return sha256Of(JSON.stringify([url, version ?? upstream.job, size]));
+  return sha256Of(JSON.stringify([url, version ?? upstream.job]));
 }
 
 /** What an upstream's files without a SHA-256 turned out to be. Read whole, once, when the first of them is asked for. */

@@ -1,6 +1,6 @@
-import { AppError } from "../error.ts";
 import type { UpstreamRead } from "./found.ts";
 import { readApt } from "./read-apt.ts";
+import { readDir } from "./read-dir.ts";
 import { readYum } from "./read-yum.ts";
 import { lastState, type Site } from "./site.ts";
 
@@ -14,7 +14,7 @@ export async function readUpstream(site: Site): Promise<UpstreamRead | "unchange
     case "yum":
       return readYum(site, before);
     case "dir":
-      throw new AppError("unprocessable", "upstreams of type dir are not synced; apt and yum are");
+      return readDir(site, before);
     default:
       return type satisfies never;
   }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parseSha256, type Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { type Checksum, download } from "../upstream/fetch-download.ts";
+import { isForeign, openForeign } from "./dir-open.ts";
 
 /** A file of an upstream, with what is known of it; `url` without credentials. */
 export type Offered = {
@@ -52,6 +53,8 @@ export function bytesAt(
   { url, sizeBytes, checksum }: Offered,
   maxBytes: number,
 ): AsyncIterable<Uint8Array> {
+  // An index of the web names no file in a bucket: nothing would check its bytes.
+  if (isForeign(url) && isForeign(address)) return openForeign(ctx, { url, sizeBytes }, maxBytes);
   return download(ctx.fetcher, withCredentialsOf(address, url), {
     maxBytes: sizeBytes ?? maxBytes,
     sizeBytes,

@@ -29,6 +29,8 @@ export type Ask = {
   /** How errors name the URL. */
   readonly at: string;
   readonly signal: AbortSignal | undefined;
+  /** HEAD in place of GET. */
+  readonly head?: boolean | undefined;
 };
 
 export type Connections = {
@@ -64,6 +66,7 @@ export function createConnections(options: ConnectionOptions): Connections {
       hostname: hostOf(url),
       port: url.port,
       path: url.pathname + url.search,
+      method: ask.head ? "HEAD" : "GET",
       headers: ask.headers,
       agent: agents[secure ? "https:" : "http:"][use],
       // The name is resolved once, here, for a new connection; one that is kept went to an address that passed.

@@ -34,6 +34,8 @@ export type Want = Asked & {
   readonly signal?: AbortSignal | undefined;
   /** A hash will tell whether the bytes are right: no Content-Encoding is refused. */
   readonly encoded?: boolean | undefined;
+  /** A HEAD in place of the GET: `sizeBytes` is that of the body which does not come. */
+  readonly head?: boolean | undefined;
 };
 
 export type NotModified = { readonly status: 304 };
@@ -103,7 +105,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         ...headersFor(want, options.userAgent),
         ...(authorization && { Authorization: authorization }),
       };
-      const answer = await connections.request(url, { headers, at, signal: want.signal });
+      const answer = await connections.request(url, { headers, at, signal: want.signal, head: want.head });
       // By then the agent has the connection back, for the next in the row to use.
       answer.once("close", release);
       return answer;

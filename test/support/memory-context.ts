@@ -87,6 +87,7 @@ export function memoryContext(state: State = newState()): MemoryContext {
     } satisfies Schedules,
     sealer: SEALER,
     fetcher: { get: notHere, sleep: notHere, close: () => {} },
+    foreign: { list: notHere, open: notHere },
     upstreamBuckets: [],
     publicUrl: "http://packhouse.test",
     uploadTerms: UPLOAD_TERMS,

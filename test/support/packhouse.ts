@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type RunningServer, startServer } from "../../infra/local/server.ts";
+import type { LocalSettings } from "../../infra/local/settings.ts";
 
 export type TestPackhouse = RunningServer & {
   readonly dataFolder: string;
@@ -25,9 +26,12 @@ export type Job = {
 };
 
 /** A Packhouse of its own on a free port, in this process, over a new folder (or over one that is there already). */
-export async function startPackhouse(dataFolder = mkdtempSync(join(tmpdir(), "packhouse-"))): Promise<TestPackhouse> {
+export async function startPackhouse(
+  dataFolder = mkdtempSync(join(tmpdir(), "packhouse-")),
+  settings: Pick<LocalSettings, "upstreamBuckets"> = {},
+): Promise<TestPackhouse> {
   const server = await startServer(
-    { dataFolder, host: "127.0.0.1", port: 0, publicUrl: undefined, allowPrivateUpstreams: true },
+    { dataFolder, host: "127.0.0.1", port: 0, publicUrl: undefined, allowPrivateUpstreams: true, ...settings },
     () => {},
   );
   const authorization = `Bearer ${server.folder.rootToken}`;
