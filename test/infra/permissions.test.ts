@@ -57,7 +57,7 @@ describe("what functions may", () => {
     expect(who("s3:DeleteObject", "pointers/")).toEqual(["api", "worker", "publish"]);
     expect(who("kms:Decrypt")).toEqual(["api", "files", "worker", "publish"]);
     expect(who("s3:PutObject", "incoming/")).toEqual(["api", "ingest", "worker"]);
-    expect(who("s3:GetObject", "incoming/")).toEqual(["ingest", "worker"]);
+    expect(who("s3:GetObject", "incoming/")).toEqual(["api", "ingest", "worker"]);
   });
 
   test("to make and remove schedules is to do so in our own group, and to hand on its role to the scheduler alone", () => {
