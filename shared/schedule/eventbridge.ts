@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import {
   ConflictException,
   CreateScheduleCommand,
@@ -28,6 +29,7 @@ const MOST_AGE_SECONDS = 3600;
 const MOST_TRIES = 10;
 /** Of two that write at once, one finds what the other has done. */
 const ROUNDS = 4;
+const PAUSE_MS = 100;
 
 /** `[0-9A-Za-z_.-]{1,64}`. What is too long ends in a hash, marked by capitals, which no name of a repo has. */
 export function scheduleName(kind: string, ...parts: readonly string[]): string {
@@ -49,20 +51,21 @@ export function schedulesOf(client: SchedulerClient, target: ScheduleTarget): Sc
   return {
     async put(Name, schedule) {
       const wanted = { Name, GroupName, ...wantedOf(schedule, target) };
+      const create = () => unless(() => client.send(new CreateScheduleCommand(wanted)), ConflictException);
+      const update = () =>
+        unless(() => client.send(new UpdateScheduleCommand(wanted)), ResourceNotFoundException, ConflictException);
       for (let round = 1; ; round += 1) {
-        const found = await unless(ResourceNotFoundException, () =>
-          client.send(new GetScheduleCommand({ Name, GroupName })),
-        );
+        const get = new GetScheduleCommand({ Name, GroupName });
+        const found = await unless(() => client.send(get), ResourceNotFoundException);
         if (found && isSame(found, wanted)) return;
-        const written = found
-          ? await unless(ResourceNotFoundException, () => client.send(new UpdateScheduleCommand(wanted)))
-          : await unless(ConflictException, () => client.send(new CreateScheduleCommand(wanted)));
-        if (written) return;
+        // What was made a moment ago may not be told yet.
+        if (found ? await update() : ((await create()) ?? (await update()))) return;
         if (round === ROUNDS) throw new Error(`schedule ${Name} is made and removed by others all the time`);
+        await wait(round * PAUSE_MS);
       }
     },
     async delete(Name) {
-      await unless(ResourceNotFoundException, () => client.send(new DeleteScheduleCommand({ Name, GroupName })));
+      await unless(() => client.send(new DeleteScheduleCommand({ Name, GroupName })), ResourceNotFoundException);
     },
   };
 }
@@ -95,15 +98,15 @@ function isSame(found: Partial<Wanted>, wanted: Wanted): boolean {
   );
 }
 
-/** Undefined where that error came, and no other. */
+/** Undefined where one of these errors came. */
 async function unless<T>(
-  error: typeof ResourceNotFoundException | typeof ConflictException,
   call: () => Promise<T>,
+  ...expected: readonly (typeof ResourceNotFoundException | typeof ConflictException)[]
 ): Promise<T | undefined> {
   try {
     return await call();
   } catch (thrown) {
-    if (thrown instanceof error) return undefined;
+    if (expected.some((error) => thrown instanceof error)) return undefined;
     throw thrown;
   }
 }
