@@ -1,7 +1,11 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import pMap from "p-map";
+import { context } from "./context.ts";
 
 const PARALLEL = 10;
+/** A queue keeps a message away for six times its function's limit: that is for a function that died, not for one that failed. */
+const FIRST_PAUSE_SECONDS = 10;
+const TIMES_EACH = 4;
 
 /**
  * Works each message of a batch, then what came of all of them together. A message that failed stays in its queue; when
@@ -34,7 +38,17 @@ export async function failuresOf<T>(
     }
     if (event.Records[0]) logFault(event.Records[0], error);
   }
+  await Promise.all(event.Records.filter(({ messageId }) => failed.has(messageId)).map(comeBackSoon));
   return { batchItemFailures: [...failed].map((itemIdentifier) => ({ itemIdentifier })) };
+}
+
+async function comeBackSoon({ eventSourceARN, receiptHandle, attributes }: SQSRecord): Promise<void> {
+  const tries = Number(attributes.ApproximateReceiveCount) || 1;
+  const seconds = FIRST_PAUSE_SECONDS * TIMES_EACH ** (tries - 1);
+  // Should this fail too, the message comes when its time is over.
+  await context()
+    .queues.comeBack(eventSourceARN, receiptHandle, seconds)
+    .catch(() => {});
 }
 
 export function logFault(record: SQSRecord, error: unknown): void {

@@ -1,4 +1,9 @@
-import { GetQueueAttributesCommand, SendMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
+import {
+  ChangeMessageVisibilityCommand,
+  GetQueueAttributesCommand,
+  SendMessageCommand,
+  type SQSClient,
+} from "@aws-sdk/client-sqs";
 import { type Sha256, sha256Of } from "../blob.ts";
 import type { RepoType } from "../store/keys.ts";
 
@@ -37,6 +42,8 @@ export type Queues = {
   worker(message: WorkerMessage, delaySeconds?: number): Promise<void>;
   /** In order within a repo. `reason` tells apart what is worth another publication, such as a commit's number. */
   publish(message: PublishMessage, reason: string): Promise<void>;
+  /** Has a message that was received, and not worked, come again after so long; `arn` is that of its queue. */
+  comeBack(arn: string, receiptHandle: string, seconds: number): Promise<void>;
   /** Throws where a queue does not answer. */
   check(): Promise<void>;
 };
@@ -66,6 +73,13 @@ export function queuesOf(client: SQSClient, urls: { ingest: string; worker: stri
           MessageDeduplicationId: sha256Of(`${message.type} ${message.name} ${reason}`),
         }),
       );
+    },
+    async comeBack(arn, ReceiptHandle, seconds) {
+      const name = arn.slice(arn.lastIndexOf(":") + 1);
+      const QueueUrl = Object.values(urls).find((url) => url.endsWith(`/${name}`));
+      if (QueueUrl === undefined) throw new Error(`no queue of the name ${name}`);
+      const VisibilityTimeout = Math.min(Math.max(0, Math.ceil(seconds)), MAX_DELAY_SECONDS);
+      await client.send(new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout }));
     },
     async check() {
       await Promise.all(

@@ -79,6 +79,7 @@ export function memoryContext(state: State = newState()): MemoryContext {
       ingest: async (message) => void sent.push(message),
       worker: async (message) => void sent.push(message),
       publish: async (message) => void sent.push(message),
+      comeBack: async () => {},
       check: async () => {},
     } satisfies Queues,
     schedules: {
