@@ -1,5 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import type { Fetched, Fetcher } from "./fetch.ts";
+import { tooLarge } from "./fetch-body.ts";
 import { UpstreamError, UpstreamFault } from "./fetch-error.ts";
 import { isWorthWaiting, pauseMs, type Retries } from "./fetch-retry.ts";
 import { withoutCredentials } from "./fetch-url.ts";
@@ -57,6 +58,7 @@ export async function* download(fetcher: Fetcher, url: string, want: Download): 
         progress.hash.update(chunk);
         progress.gotBytes += chunk.length;
         if (sizeBytes !== undefined && progress.gotBytes > sizeBytes) throw wrongSize(at, sizeBytes, "more");
+        if (progress.gotBytes > want.maxBytes) throw tooLarge(at, want.maxBytes, "more");
         yield chunk;
       }
       break;
@@ -98,7 +100,8 @@ async function* attempt(
   // With neither validator nor checksum, nothing would tell that the rest is the rest of another file.
   const ranged = start > 0 && progress.resumable && (validator !== undefined || want.checksum !== undefined);
   const fetched = await fetcher.get(url, {
-    maxBytes: ranged ? want.maxBytes - start : want.maxBytes,
+    // A server that knows no ranges sends the whole again.
+    maxBytes: want.maxBytes,
     ...(ranged && { range: { start }, ifRange: validator }),
     signal: want.signal,
     accept: want.accept,
