@@ -16,6 +16,8 @@ const SyncJobItem = z.object({
   errors: z.array(z.object({ url: z.string().optional(), message: z.string() })),
   /** How often it was taken up again from the upstream's own Release, since that had changed meanwhile. */
   restarts: z.number().int().default(0),
+  /** The batch that last found it so: it sees to it that this is done. */
+  restartedBy: z.number().int().optional(),
   /** How often files had to be read to learn what they are. */
   rounds: z.number().int().default(0),
   /** Faults that may pass, so far. */

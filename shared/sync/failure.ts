@@ -36,8 +36,12 @@ export async function mendFailure(ctx: Context, attempt: Attempt, work: () => Pr
     const job = (await findSyncJob(ctx, attempt.job.id)) ?? attempt.job;
     const told = { ...job, errors: [...job.errors, describe(error)].slice(-MOST_ERRORS) };
     if (error instanceof UpstreamFault) return waitOrEnd(ctx, attempt, told, error);
+    // Another batch found it first: that it is read again covers this one.
+    if (job.restarts > attempt.job.restarts) return;
     if (job.restarts < MOST_RESTARTS && (await isReplaced(ctx, attempt, error))) {
-      await putSyncJob(ctx, { ...told, phase: "indexes", restarts: job.restarts + 1 });
+      const { message } = attempt;
+      const by = message.kind === "copy" ? { restartedBy: message.batch } : {};
+      await putSyncJob(ctx, { ...told, ...by, phase: "indexes", restarts: job.restarts + 1 });
       const { type, name } = attempt.upstream;
       await ctx.queues.worker({ kind: "sync", type, name });
       return;
@@ -52,6 +56,9 @@ function describe(error: AppError | UpstreamFault): SyncJob["errors"][number] {
 }
 
 async function waitOrEnd(ctx: Context, { message }: Attempt, job: SyncJob, fault: UpstreamFault): Promise<void> {
+  const pausedMs = Date.parse(job.notBefore ?? "") - ctx.now().getTime();
+  // Another batch met it at the same time: one pause is for all.
+  if (pausedMs > 0) return ctx.queues.worker(message, Math.ceil(pausedMs / 1000));
   const pause = PAUSES_SECONDS[job.faults];
   if (pause === undefined) return putSyncJob(ctx, { ...job, state: "failed", phase: "end" });
   const seconds = Math.max(pause, Math.ceil((fault.retryAfterMs ?? 0) / 1000));

@@ -26,6 +26,8 @@ const Plan = z.object({
   totalBytes: z.number(),
   /** What the upstream's own indexes were, to ask whether they changed. */
   state: hex,
+  /** Of the job when it was made. With more of them it is outdated, and another one is to come. */
+  restarts: z.number().int().default(0),
 });
 type Plan = z.infer<typeof Plan>;
 const Lists = z.array(hex);
@@ -68,6 +70,7 @@ async function carryOut(site: Site, job: SyncJob, collected: Collected, state: S
     batches: await ctx.objects.putBlob(Buffer.from(JSON.stringify(batches))),
     totalBytes,
     state,
+    restarts: job.restarts,
   };
   await ctx.table.put({ ...keys.syncPlan(job.id), ...plan });
   const working: SyncJob = {
@@ -92,6 +95,12 @@ export async function copyBatch(ctx: Context, jobId: string, batch: number): Pro
   const message: WorkerMessage = { kind: "copy", job: jobId, batch };
   if (await isPostponed(ctx, job, message)) return;
   const plan = Plan.parse(await ctx.table.get(keys.syncPlan(jobId)));
+  if (plan.restarts < job.restarts) {
+    const { type, name } = upstream;
+    // It may have died before it could say so.
+    if (job.restartedBy === batch) await ctx.queues.worker({ kind: "sync", type, name });
+    return;
+  }
   const state = () => readState(ctx, plan.state);
   await mendFailure(ctx, { job, upstream, message, state }, async () => {
     const lists = await listsOf(ctx, plan);

@@ -26,7 +26,10 @@ const MOST_MESSAGES = 500;
 /** One upstream and the worker that syncs it, in memory; messages lie in a queue that forgets none before it was seen to. */
 export type SyncBench = {
   readonly ctx: MemoryContext;
-  /** Delivers what is due, in its order, moving the clock on, until nothing is left. What a delivery throws leaves its message. */
+  /**
+   * Delivers what is due, in its order, moving the clock on, until nothing is left. What a delivery throws leaves its message.
+   * `atOnce`: so many at a time; `twice`: each a second time when it has ended.
+   */
   drain(): Promise<void>;
   /** The same stored state and queue, for a process that starts anew. */
   restarted(): SyncBench;
@@ -39,7 +42,7 @@ export type SyncBench = {
 
 export function openSyncBench(
   fetcher: Fetcher,
-  { twice = false }: { twice?: boolean } = {},
+  { twice = false, atOnce = 1 }: { twice?: boolean; atOnce?: number } = {},
   ctx = memoryContext(),
   queue: Pending[] = [],
 ): SyncBench {
@@ -61,14 +64,15 @@ export function openSyncBench(
     async drain() {
       for (let delivered = 0; queue.length > 0; delivered += 1) {
         if (delivered > MOST_MESSAGES) throw new Error(`${MOST_MESSAGES} messages and no end`);
-        const next = queue.reduce((first, one) => (one.dueMs < first.dueMs ? one : first));
-        ctx.clock.ms = Math.max(ctx.clock.ms, next.dueMs);
-        await deliver(ctx, next.message);
-        if (twice) await deliver(ctx, next.message);
-        queue.splice(queue.indexOf(next), 1);
+        const [first] = queue.toSorted((a, b) => a.dueMs - b.dueMs);
+        ctx.clock.ms = Math.max(ctx.clock.ms, first?.dueMs ?? 0);
+        const due = queue.filter(({ dueMs }) => dueMs <= ctx.clock.ms).slice(0, atOnce);
+        await Promise.all(due.map(({ message }) => deliver(ctx, message)));
+        if (twice) await Promise.all(due.map(({ message }) => deliver(ctx, message)));
+        for (const one of due) queue.splice(queue.indexOf(one), 1);
       }
     },
-    restarted: () => openSyncBench(fetcher, { twice }, ctx.restarted(), [...queue]),
+    restarted: () => openSyncBench(fetcher, { twice, atOnce }, ctx.restarted(), [...queue]),
     make: async (settings) => void (await createUpstream(ctx, REF, settings, "root")),
     again: () => resyncNamed(ctx, REF),
     async job() {
