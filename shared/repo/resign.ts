@@ -26,8 +26,12 @@ async function withoutKeysThatAreOver(ctx: Context, repo: Repo): Promise<Repo> {
   const signing = stillSigning(repo.signing, ctx.now());
   if (signing.length === repo.signing.length) return repo;
   const altered = await alterRepo(ctx, repo, { ...repo, signing }, "end the overlap of keys");
-  if (!altered) throw new Error(`repo ${repo.name} was changed meanwhile: look again`);
-  return altered;
+  if (altered) return altered;
+  const now = await findRepo(ctx, repo);
+  // Another look may have been first.
+  if (now && now.version > repo.version && stillSigning(now.signing, ctx.now()).length === now.signing.length)
+    return now;
+  throw new Error(`repo ${repo.name} was changed meanwhile: look again`);
 }
 
 async function renew(ctx: Context, repo: Repo): Promise<void> {

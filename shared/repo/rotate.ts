@@ -15,7 +15,7 @@ const MOST_ATTEMPTS = 5;
 
 /** What a caller may say of a rotation: `overlap` in words, here in seconds. */
 export const Rotation = z.strictObject({
-  overlap: durationInput(0, TEN_YEARS_SECONDS).default(DEFAULT_OVERLAP_SECONDS),
+  overlap: durationInput(0, TEN_YEARS_SECONDS).optional(),
   /** An armored private key to use; without it, one is made. */
   key: PrivateKeyText.optional(),
 });
@@ -26,7 +26,11 @@ export type Rotation = z.infer<typeof Rotation>;
  * on; then the new one alone. A key that is on its way out already ends no later than it would have. Of two rotations at once
  * one happens, and the other is a `conflict`. One conditional write decides; what died before it left a key that nobody names.
  */
-export async function rotateKey(ctx: Context, found: Repo, { overlap, key: text }: Rotation): Promise<Repo> {
+export async function rotateKey(
+  ctx: Context,
+  found: Repo,
+  { overlap = DEFAULT_OVERLAP_SECONDS, key: text }: Rotation,
+): Promise<Repo> {
   const began = await ringOf(ctx, found);
   const key = text === undefined ? await newSigningKey(ctx, found) : await importSigningKey(text, ctx.now());
   if (began[0]?.keyId === key.keyId) {

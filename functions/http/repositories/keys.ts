@@ -37,7 +37,7 @@ export function repoKeys(app: App): void {
     async (c) => {
       const { ctx } = c.var;
       const repo = await oneNamed(ctx, c.req.valid("param").name, c.req.valid("query").type);
-      const rotated = await rotateKey(ctx, repo, Rotation.parse(c.req.valid("json") ?? {}));
+      const rotated = await rotateKey(ctx, repo, c.req.valid("json") ?? {});
       const { number } = await headOf(ctx, rotated);
       return c.json({ key_id: rotated.signing[0]?.keyId ?? "", old_keys: oldKeysOf(rotated), commit: number }, 200);
     },
