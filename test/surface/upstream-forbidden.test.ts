@@ -28,7 +28,8 @@ afterAll(async () => {
   rmSync(dataFolder, { recursive: true, force: true });
 });
 
-async function call(method: string, path: string, body?: unknown) {
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes
+async function call(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }> {
   const response = await fetch(path.startsWith("http") ? path : `${server.url}${path}`, {
     method,
     headers: { authorization: `Bearer ${server.folder.rootToken}`, "content-type": "application/json" },
