@@ -6,7 +6,7 @@ import { ALL, groupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
 import type { BlobStore, Fragment } from "../tree/leaf.ts";
 import type { Tree } from "../tree/root.ts";
 import { type Build, type BuildInput, fileFrom } from "./build.ts";
-import { releaseFiles } from "./carried.ts";
+import { besideSuite, releaseFiles } from "./carried.ts";
 import { joinIndex } from "./join.ts";
 import type { IndexRecord } from "./manifest.ts";
 import type { XzBlocks } from "./xz-blocks.ts";
@@ -31,7 +31,7 @@ export async function buildSuite(store: BlobStore, input: BuildInput, parts: Par
   const { repo, commit, date, keyring } = input;
   const root = `dists/${suite.name}`;
   const { indexes, listed } = await suiteIndexes(store, input, parts, suite);
-  const beside = releaseFiles(parts.carried, suite.name, new Set(listed.map(({ path }) => path)));
+  const beside = besideSuite(parts.carried, suite.name, listed);
 
   const release = (at: Date) =>
     renderRelease({
@@ -46,16 +46,16 @@ export async function buildSuite(store: BlobStore, input: BuildInput, parts: Par
       ...(repo.description === "" ? {} : { description: repo.description }),
       ...(repo.notAutomatic ? { notAutomatic: true } : {}),
       acquireByHash: true,
-      files: [...listed, ...beside],
+      files: [...listed, ...releaseFiles(beside)],
     });
   // What ends to be valid is signed anew by a commit of the same tree.
   const renewed = repo.validFor ? [commit.number] : [];
   const inputs = [keyring.keyIds, release(new Date(0)), ...renewed];
   const text = release(date);
-  const besidePaths = beside.map(({ path, ...stored }) => [`${root}/${path}`, stored] as const);
+  const paths = beside.map(({ path, sha256, sizeBytes }) => [`${root}/${path}`, { sha256, sizeBytes }] as const);
   return {
     indexes,
-    carried: Object.fromEntries(besidePaths),
+    carried: Object.fromEntries(paths),
     files: [
       fileFrom(`${root}/Release`, inputs, () => text),
       fileFrom(`${root}/Release.gpg`, inputs, () => signDetached(text, keyring.privateKeys, date)),

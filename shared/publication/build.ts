@@ -25,11 +25,7 @@ export type Build = {
 export type BuildContext = Pick<Context, "objects" | "table">;
 
 export type BuildInput = {
-  readonly repo: Repo & {
-    readonly indexes?: readonly ("gz" | "xz")[];
-    /** Seconds. */
-    readonly validFor?: number | null;
-  };
+  readonly repo: Repo;
   readonly commit: Commit;
   readonly tree: Tree;
   readonly date: Date;

@@ -10,21 +10,29 @@ export function carriedOf(store: BlobStore, { commit }: BuildInput): Promise<rea
   return readCarried(store, commit.carried);
 }
 
-/** What apt is told of a suite's files, but for paths that are taken: an index of ours is the one that fits our packages. */
-export function releaseFiles(
+/** Those of a suite, but for paths that are taken: an index of ours is the one that fits our packages. */
+export function besideSuite(
   carried: readonly CarriedFile[],
   suite: string,
-  taken: ReadonlySet<string>,
-): readonly ReleaseFile[] {
-  return carried
-    .filter((file) => file.suite === suite && !taken.has(file.path))
-    .flatMap(({ path, sha256, sizeBytes, openSha256, openSizeBytes }) => {
-      const listed = { path, sha256, sizeBytes };
-      const plain = path.replace(PACKED, "");
-      if (openSha256 === undefined || openSizeBytes === undefined || plain === path || taken.has(plain))
-        return [listed];
-      return [{ path: plain, sha256: openSha256, sizeBytes: openSizeBytes }, listed];
-    });
+  taken: readonly ReleaseFile[],
+): readonly CarriedFile[] {
+  const ours = new Set(taken.map(({ path }) => path));
+  return carried.filter((file) => file.suite === suite && !ours.has(file.path));
+}
+
+/**
+ * What apt is told of them. It asks for no packed file whose unpacked one is not listed, so that is listed too, though it may
+ * not be there.
+ */
+export function releaseFiles(beside: readonly CarriedFile[]): readonly ReleaseFile[] {
+  const listed = new Map<string, ReleaseFile>();
+  for (const { path, openSha256, openSizeBytes } of beside) {
+    if (openSha256 === undefined || openSizeBytes === undefined || !PACKED.test(path)) continue;
+    const plain = path.replace(PACKED, "");
+    listed.set(plain, { path: plain, sha256: openSha256, sizeBytes: openSizeBytes });
+  }
+  for (const { path, sha256, sizeBytes } of beside) listed.set(path, { path, sha256, sizeBytes });
+  return [...listed.values()];
 }
 
 const PACKED = /\.(?:gz|xz|zst|bz2|lzma|lz4)$/;

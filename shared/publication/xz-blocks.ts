@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { isSha256, type Sha256, sha256Of } from "../blob.ts";
+import type { Repo } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
 import type { BlobStore, Fragment } from "../tree/leaf.ts";
 import { type XzBlock, xzBlockOf } from "../xz-encode/stream.ts";
-import type { BuildContext, BuildInput } from "./build.ts";
+import type { BuildContext } from "./build.ts";
 
 /** Keys that one request asks for. */
 const BATCH = 100;
@@ -27,8 +28,8 @@ export type XzBlocks = {
 };
 
 /** Undefined where a repo wants no index in xz. */
-export function xzBlocksOf(ctx: BuildContext, repo: BuildInput["repo"]): XzBlocks | undefined {
-  return repo.indexes?.includes("xz") ? xzBlocksIn(ctx) : undefined;
+export function xzBlocksOf(ctx: BuildContext, repo: Repo): XzBlocks | undefined {
+  return repo.indexes.includes("xz") ? xzBlocksIn(ctx) : undefined;
 }
 
 export function xzBlocksIn({ table, objects }: BuildContext): XzBlocks {

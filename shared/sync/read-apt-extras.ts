@@ -1,5 +1,5 @@
 import pMap from "p-map";
-import type { ReleaseFile } from "../apt/release.ts";
+import type { ParsedRelease, ReleaseFile } from "../apt/release.ts";
 import { faultOfPath } from "../dir/upstream-path.ts";
 import { AppError } from "../error.ts";
 import type { CarriedFile } from "../tree/carried.ts";
@@ -18,6 +18,7 @@ type Kind = (path: string, chosen: Chosen) => boolean;
 type Chosen = { readonly components: ReadonlySet<string>; readonly architectures: ReadonlySet<string> };
 
 const PACKED = "(?:\\.(?:gz|xz|zst|bz2|lzma))?$";
+const PACKED_NAME = new RegExp(PACKED);
 const CONTENTS = new RegExp(`^(?:(.+)/)?Contents-([^/.]+)${PACKED}`);
 const TRANSLATION = new RegExp(`^(?:(.+)/)?i18n/Translation-[^/.]+${PACKED}`);
 const DEP11 = /^(?:(.+)\/)?dep11\/([^/]+)$/;
@@ -70,6 +71,13 @@ function chosenOf({ upstream }: Site, { indexes, release }: SeriesPlan): Chosen 
   return { components, architectures };
 }
 
+/** What the Release tells of the file unpacked: apt asks for no packed one without. */
+function openOf(release: ParsedRelease, path: string): Pick<CarriedFile, "openSha256" | "openSizeBytes"> {
+  const open = path.replace(PACKED_NAME, "");
+  const listed = open === path ? undefined : release.files.find((file) => file.path === open);
+  return listed ? { openSha256: listed.sha256, openSizeBytes: listed.sizeBytes } : {};
+}
+
 /** Undefined where it is listed and not there: Debian's own Release lists unpacked files that are nowhere. */
 async function takeExtra(
   site: Site,
@@ -91,7 +99,7 @@ async function takeExtra(
     const file: Offered = { url, sizeBytes, checksum: { algorithm: "sha256", value: sha256 } };
     try {
       await takeFile(site.ctx, site.address, file);
-      return { suite, path, sha256, sizeBytes };
+      return { suite, path, sha256, sizeBytes, ...openOf(release, path) };
     } catch (error) {
       if (!isAbsent(error)) throw error;
     }

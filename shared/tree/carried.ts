@@ -13,7 +13,7 @@ const CarriedFile = z.object({
   record: z.string().optional(),
   sha256: hex,
   sizeBytes: z.number().int(),
-  /** yum: of the unpacked file. */
+  /** Of the unpacked file, which in apt its Release tells. */
   openSha256: hex.optional(),
   openSizeBytes: z.number().int().optional(),
 });

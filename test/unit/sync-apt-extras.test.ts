@@ -69,6 +69,18 @@ test.each([403, 404, 410])("a file that is listed and not there (%d) is left out
   expect((await carriedOf(["translations"])).map(({ path }) => path)).toEqual(TRANSLATIONS.slice(1));
 });
 
+test("of a packed file is known what the Release tells of it unpacked, also where that is not there", async () => {
+  const [, unpacked = "", gz = ""] = TRANSLATIONS;
+  site.faults.set(`dists/stable/${unpacked}`, { status: 404 });
+  const carried = await carriedOf(["translations"]);
+  expect(carried.map(({ path }) => path)).not.toContain(unpacked);
+  const open = bytesOf(unpacked);
+  expect(carried.find(({ path }) => path === gz)).toMatchObject({
+    openSha256: sha256Of(open),
+    openSizeBytes: open.length,
+  });
+});
+
 test("files are asked for under their hashes first, and by their names where they are not there", async () => {
   const options = { byHash: true };
   site.index(options);
