@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import type { Incoming } from "../objects/s3.ts";
 import { keys } from "../store/keys.ts";
 
-const READ_BYTES = 8 * 1024 ** 2;
+const READ_BYTES = 4 * 1024 ** 2;
 /** One connection to a store is slower than its hash; so much lies in memory at once. */
 const READS_AT_ONCE = 4;
 /** What is read again at most after a process died. */

@@ -7,9 +7,9 @@ import { keys } from "../../shared/store/keys.ts";
 import { type MemoryContext, memoryContext } from "../support/memory-context.ts";
 
 const MIB = 1024 ** 2;
-const READ = 8 * MIB;
+const READ = 4 * MIB;
 const ID = "0123456789abcdef0123456789abcdef";
-const BYTES = randomBytes(90 * MIB + 3);
+const BYTES = randomBytes(46 * MIB + 3);
 const never = () => false;
 
 let ctx: MemoryContext;
