@@ -32,7 +32,7 @@ export type SyncBench = {
    */
   drain(): Promise<void>;
   /** The same stored state and queue, for a process that starts anew. */
-  restarted(): SyncBench;
+  restarted(fetcher?: Fetcher): SyncBench;
   make(settings: UpstreamSettings): Promise<void>;
   again(): Promise<void>;
   job(): Promise<NonNullable<Awaited<ReturnType<typeof findSyncJob>>>>;
@@ -72,7 +72,7 @@ export function openSyncBench(
         for (const one of due) queue.splice(queue.indexOf(one), 1);
       }
     },
-    restarted: () => openSyncBench(fetcher, { twice, atOnce }, ctx.restarted(), [...queue]),
+    restarted: (other = fetcher) => openSyncBench(other, { twice, atOnce }, ctx.restarted(), [...queue]),
     make: async (settings) => void (await createUpstream(ctx, REF, settings, "root")),
     again: () => resyncNamed(ctx, REF),
     async job() {
