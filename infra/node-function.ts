@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import { Duration, RemovalPolicy, Size } from "aws-cdk-lib";
 import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Architecture, type Code, Function as LambdaFunction, LoggingFormat, Runtime } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
@@ -8,6 +8,8 @@ export type NodeFunctionProps = {
   readonly code: Code;
   readonly environment: Record<string, string>;
   readonly memoryMb: number;
+  /** Of its temporary folder; 512 where it is not said. */
+  readonly diskMb?: number | undefined;
   readonly timeoutSeconds: number;
 };
 
@@ -31,6 +33,7 @@ export class NodeFunction extends Construct {
       code: props.code,
       environment: props.environment,
       memorySize: props.memoryMb,
+      ...(props.diskMb === undefined ? {} : { ephemeralStorageSize: Size.mebibytes(props.diskMb) }),
       timeout: Duration.seconds(props.timeoutSeconds),
       role: this.role,
       logGroup,

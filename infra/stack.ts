@@ -27,6 +27,11 @@ export type PackhouseProps = StackProps & {
 
 /** CPU comes with memory: 1,769 MB are one whole core. */
 const MEMORY_MB = { api: 1024, files: 1024, ingest: 1769, worker: 1769, publish: 1769 } as const;
+/**
+ * The worker sorts indexes that are larger than its memory, and holds a file of 5 GB whose hash nobody told; the others are
+ * content with what every function has.
+ */
+const DISK_MB: Partial<Record<FunctionName, number>> = { worker: 8192 };
 
 export class PackhouseStack extends Stack {
   constructor(scope: Construct, id: string, props: PackhouseProps) {
@@ -66,6 +71,7 @@ export class PackhouseStack extends Stack {
         code: props.codeOf(name),
         environment,
         memoryMb: MEMORY_MB[name],
+        diskMb: DISK_MB[name],
         timeoutSeconds: FUNCTION_SECONDS[name],
       });
       allow(made, name, { stored, jobs, schedules });

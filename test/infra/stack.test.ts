@@ -26,6 +26,11 @@ describe("functions", () => {
     expect(Object.keys(Variables).sort()).toEqual(Object.values(SETTINGS).sort());
   });
 
+  test("the worker has a disk for a file of 5 GB and for the indexes beside it", () => {
+    const [, worker] = named(resources, "AWS::Lambda::Function", "worker");
+    expect(propertiesOf(worker).EphemeralStorage).toEqual({ Size: 8192 });
+  });
+
   test("there is none but ours, and each keeps its log for a month", () => {
     template.resourceCountIs("AWS::Lambda::Function", FUNCTIONS.length);
     for (const name of FUNCTIONS) {
