@@ -13,6 +13,7 @@ import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import type { Delta } from "../tree/edit.ts";
 import type { Entry } from "../tree/entry.ts";
+import { inTurn } from "../turns.ts";
 import { announce } from "./announce.ts";
 import { rowsByHash, rowsOf } from "./held.ts";
 import type { Repo } from "./repo.ts";
@@ -93,7 +94,8 @@ async function changed(
     return wanted;
   };
   try {
-    const { commit, refused } = await commitDelta(ctx, repo, whole, { by, message, onlyOn, wholly: true });
+    const terms = { by, message, onlyOn, wholly: true };
+    const { commit, refused } = await inTurn(ctx, repo.id, () => commitDelta(ctx, repo, whole, terms));
     if (refused.length > 0) throw new Error("a change that must land wholly was committed in part");
     made ??= commit;
   } catch (error) {

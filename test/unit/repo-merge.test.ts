@@ -117,7 +117,7 @@ test("a repo that is merged into itself loses nothing that others add meanwhile"
   ]);
 });
 
-test("If-Match guards a merge as any change", async () => {
+test("If-Match guards a merge too", async () => {
   const { ctx, repo, early } = await disagreeing();
   await expect(mergeInto(ctx, repo, [early], "first", { ...BY, onlyOn: 7 })).rejects.toMatchObject({
     kind: "precondition",
