@@ -14,15 +14,19 @@ export type Shown = {
 
 const MAX_CHARACTERS = 16 * 1024 * 1024;
 const MAX_ENTRIES = 100_000;
+/** Two of an entry, where its icon is one, and a few of the page. */
+const MAX_LINKS = 2 * MAX_ENTRIES + 100;
 
 // nginx and Apache (and lighttpd and Caddy after them) say the first, Python's http.server the second.
 const LISTING = /<(title|h1)[^>]{0,200}>\s*(?:Index of|Directory listing for)\b/i;
 const LINK = /<a\s[^<>]{0,4000}?\bhref\s*=\s*(?:"([^"<>]{0,4000})"|'([^'<>]{0,4000})')/gi;
-/** So far behind a link its date and size are looked for; the text of the link comes first. */
-const SHOWN_WITHIN = 5000;
-const SHOWN =
-  /^\s*(?:(\d{4})-(\d\d)-(\d\d)|(\d\d)-([A-Z][a-z]{2})-(\d{4})) (\d\d):(\d\d)(?::\d\d)?\s+(\d[\d.]{0,15}[KMGTPE]?)(?!\S)/;
+/** A link's text may be its name, each character a reference; date and size are close behind it. */
+const MAX_LINK_TEXT = 2000;
+const SHOWN_WITHIN = 300;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const SHOWN = new RegExp(
+  String.raw`^\s*(?:(\d{4})-(\d\d)-(\d\d)|(\d\d)-(${MONTHS.join("|")})-(\d{4})) (\d\d):(\d\d)(?::\d\d)?\s+(\d[\d.]{0,15}[KMGTPE]?)(?!\S)`,
+);
 
 /**
  * Reads the page with which a web server lists a folder. Links to anywhere but directly below the page (the parent, other
@@ -36,8 +40,10 @@ export function readAutoindex(html: string, pageUrl: string): ListingEntry[] {
     throw fail("no directory listing of nginx, Apache or Python's http.server, and no SHA256SUMS beside it");
   const page = new URL("./", pageUrl);
   const found = new Map<string, ListingEntry>();
-  const links = [...html.matchAll(LINK)];
-  for (const [index, { 0: link, 1: double, 2: single, index: at }] of links.entries()) {
+  let links = 0;
+  for (const { 0: link, 1: double, 2: single, index: at } of html.matchAll(LINK)) {
+    links += 1;
+    if (links > MAX_LINKS) throw fail(`more than ${MAX_LINKS} links`);
     const href = decodeReferences(double ?? single ?? "").trim();
     if (!URL.canParse(href, page.href)) continue;
     const url = new URL(href, page);
@@ -52,19 +58,19 @@ export function readAutoindex(html: string, pageUrl: string): ListingEntry[] {
     if (fault !== undefined) throw fail(`the name ${JSON.stringify(name.slice(0, 200))} is refused: ${fault}`);
     const isDirectory = rest.length === 1;
     const key = `${name}/${isDirectory}`;
-    const behind = html.slice(at + link.length, Math.min(links[index + 1]?.index ?? html.length, at + SHOWN_WITHIN));
     // Where icons are links too, a name comes twice, and only once with its date.
-    const shown = shownIn(behind) ?? found.get(key)?.shown;
+    const shown = shownBehind(html, at + link.length) ?? found.get(key)?.shown;
     found.set(key, { name, isDirectory, url: `${url.origin}${url.pathname}`, ...(shown ? { shown } : {}) });
     if (found.size > MAX_ENTRIES) throw fail(`more than ${MAX_ENTRIES} entries`);
   }
   return [...found.values()];
 }
 
-function shownIn(behind: string): Shown | undefined {
-  const end = behind.indexOf("</a>");
-  if (end < 0) return undefined;
-  const text = behind.slice(end).replace(/<[^<>]{0,200}>/g, " ");
+function shownBehind(html: string, link: number): Shown | undefined {
+  const linked = html.slice(link, link + MAX_LINK_TEXT);
+  const end = linked.indexOf("</a>");
+  if (end < 0 || linked.lastIndexOf("<a ", end) >= 0) return undefined;
+  const text = html.slice(link + end, link + end + SHOWN_WITHIN).replace(/<[^<>]{0,200}>/g, " ");
   const [, y1, m1, d1, d2, month, y2, hour, minute, size] = SHOWN.exec(text) ?? [];
   if (size === undefined) return undefined;
   const monthIndex = month === undefined ? Number(m1) - 1 : MONTHS.indexOf(month);

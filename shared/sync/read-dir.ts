@@ -64,15 +64,14 @@ function unsigned(path: string, what: string): AppError {
 }
 
 /** Where a key is given, the sums are signed by it: in themselves, or in a file beside them. */
-function textOf(site: Site, bytes: Uint8Array, url: string): Promise<string> {
-  return named(url, async () => {
-    const text = Buffer.from(bytes).toString("utf8");
-    const { key } = site.upstream;
-    if (text.startsWith("-----BEGIN PGP SIGNED MESSAGE-----"))
-      return key ? verifyCleartext(text, key) : cleartextOf(text);
-    if (key !== undefined) await checkSignature(site, bytes, url);
-    return text;
-  });
+async function textOf(site: Site, bytes: Uint8Array, url: string): Promise<string> {
+  const text = Buffer.from(bytes).toString("utf8");
+  const { key } = site.upstream;
+  if (text.startsWith("-----BEGIN PGP SIGNED MESSAGE-----")) {
+    return named(url, () => (key === undefined ? cleartextOf(text) : verifyCleartext(text, key)));
+  }
+  if (key !== undefined) await checkSignature(site, bytes, url);
+  return text;
 }
 
 /** GnuPG's own names, and those of Ubuntu's and Debian's images. */
@@ -89,7 +88,8 @@ async function checkSignature(site: Site, bytes: Uint8Array, url: string): Promi
   }
   throw new AppError(
     "unprocessable",
-    `a key was given, and no signature lies beside it (looked for ${SIGNATURES.map((suffix) => SUMS + suffix).join(", ")})`,
+    `${url}: a key was given, and no signature lies beside it (looked for ${SIGNATURES.map((suffix) => SUMS + suffix).join(", ")})`,
+    { url },
   );
 }
 
