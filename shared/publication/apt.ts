@@ -1,10 +1,10 @@
 import { renderDeb822Sources } from "../apt/sources.ts";
 import { publicKeyArmored, publicKeyBinary } from "../signing/openpgp.ts";
-import { ALL, aptGroupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
+import { ALL, type AptPlace, aptGroupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
 import { buildSuite, fragmentsByGroup, type Parts, type Suite } from "./apt-suite.ts";
 import { type Build, type BuildContext, type BuildInput, fileFrom, type PublishedFile } from "./build.ts";
 import { carriedOf } from "./carried.ts";
-import type { IndexRecord, StoredFile } from "./manifest.ts";
+import type { IndexRecord, Manifest, StoredFile } from "./manifest.ts";
 import { xzBlocksOf } from "./xz-blocks.ts";
 
 /** What apt reads: key files and the ready-made source entry, then of each suite Release, Release.gpg, InRelease. */
@@ -43,8 +43,11 @@ export async function buildAptPublication(ctx: BuildContext, input: BuildInput):
   return { files, indexes, carried };
 }
 
-/** Declared or filled: each declared component and architecture has an index from the start, even an empty one. */
-function suitesOf({ repo }: BuildInput, { packages, sources, carried }: Parts): Suite[] {
+/**
+ * Declared or filled, or published before: each declared component and architecture has an index from the start, even an empty one,
+ * and a suite that is emptied is published empty, since its clients would go on reading what it held.
+ */
+function suitesOf({ repo, before }: BuildInput, { packages, sources, carried }: Parts): Suite[] {
   const suites = new Map<string, { components: Set<string>; architectures: Set<string> }>();
   const suite = (name: string) => {
     const known = suites.get(name) ?? {
@@ -61,12 +64,27 @@ function suitesOf({ repo }: BuildInput, { packages, sources, carried }: Parts): 
     found.components.add(place.component);
     if (isOfOne(place.architecture)) found.architectures.add(place.architecture);
   }
+  const filled = new Set(suites.keys());
   for (const file of carried) if (file.suite !== undefined) suite(file.suite);
+  for (const place of publishedPlaces(before)) {
+    const found = suite(place.suite);
+    if (!filled.has(place.suite)) found.components.add(place.component);
+  }
   return [...suites].map(([name, { components, architectures }]) => ({
     name,
     components: [...components].sort(),
     architectures: [...architectures].sort(),
   }));
+}
+
+/** The components of each suite as they were published; both may have slashes in their names. */
+function publishedPlaces(before: Manifest | undefined): AptPlace[] {
+  const suites = (before?.files ?? []).flatMap(({ path }) => /^dists\/(.+)\/InRelease$/.exec(path)?.[1] ?? []);
+  return Object.keys(before?.indexes ?? {}).flatMap((path) => {
+    const [, place = ""] = /^dists\/(.+)\/(?:binary-[^/]+|source)\/[^/]+$/.exec(path) ?? [];
+    const within = suites.filter((name) => place.startsWith(`${name}/`)).sort((a, b) => b.length - a.length);
+    return within.slice(0, 1).map((suite) => ({ suite, component: place.slice(suite.length + 1) }));
+  });
 }
 
 /** Packages for all stand in every other's index, and sources in one of their own. */
