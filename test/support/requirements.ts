@@ -19,6 +19,7 @@ const REQUIRED: Readonly<Record<string, string>> = {
   gpgv: "gpgv",
   openssl: "openssl",
   python3: "python3",
+  reprepro: "reprepro",
   rpm: "rpm",
   rpmbuild: "rpm",
   xz: "xz-utils",
