@@ -17,7 +17,8 @@ export function besideSuite(
   taken: readonly ReleaseFile[],
 ): readonly CarriedFile[] {
   const ours = new Set(taken.map(({ path }) => path));
-  return carried.filter((file) => file.suite === suite && !ours.has(file.path));
+  const isOurs = (path: string) => ours.has(path) || ours.has(path.replace(PACKED, ""));
+  return carried.filter((file) => file.suite === suite && !isOurs(file.path));
 }
 
 /**

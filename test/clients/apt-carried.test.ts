@@ -2,14 +2,11 @@ import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sha256Of } from "../../shared/blob.ts";
-import { commitDelta, commitTree, headOf } from "../../shared/commit.ts";
-import { publishRepo } from "../../shared/publication/publish.ts";
-import { findRepo } from "../../shared/repo/repo.ts";
-import { type CarriedFile, writeCarried } from "../../shared/tree/carried.ts";
 import type { Entry } from "../../shared/tree/entry.ts";
 import { aptKey } from "../../shared/tree/layout.ts";
 import { xzBlockOf, xzStreamOf } from "../../shared/xz-encode/stream.ts";
 import { openApt } from "../support/clients-apt.ts";
+import { type Beside, repoWith as published } from "../support/clients-carried.ts";
 import { openSite, type Site } from "../support/clients-site.ts";
 
 const SHORT = "greets whoever comes";
@@ -72,25 +69,12 @@ Checksums-Sha256:
   };
 }
 
-/** A published repo with these entries, and these files beside them. */
-async function repoWith(
+const repoWith = (
   name: string,
   entries: readonly Entry[],
-  carried: readonly (Omit<CarriedFile, "sha256" | "sizeBytes"> & { bytes: Buffer })[],
+  beside: readonly Beside[],
   settings: Readonly<Record<string, unknown>> = {},
-): Promise<void> {
-  await site.repo(name, "apt", { architectures: ["amd64"], ...settings });
-  const ctx = site.packhouse.context;
-  const repo = await findRepo(ctx, { type: "apt", name });
-  if (!repo) throw new Error(`repo ${name} is gone`);
-  const terms = { by: "somebody", message: "take over" };
-  await commitDelta(ctx, repo, { put: entries.map((entry) => ({ entry, replace: true })), remove: [] }, terms);
-  const files: CarriedFile[] = [];
-  for (const { bytes, ...file } of carried)
-    files.push({ ...file, sha256: await ctx.objects.putBlob(bytes), sizeBytes: bytes.length });
-  await commitTree(ctx, repo, { ...(await headOf(ctx, repo)), carried: await writeCarried(ctx.objects, files) }, terms);
-  await publishRepo(ctx, repo);
-}
+) => published(site, { name, type: "apt" }, { entries, beside }, { architectures: ["amd64"], ...settings });
 
 const xz = async (text: string) => xzStreamOf([await xzBlockOf(Buffer.from(text))]);
 const TRANSLATION = `Package: greeter\nDescription-md5: ${MD5}\nDescription-en: ${SHORT}\n${LONG}\n`;
