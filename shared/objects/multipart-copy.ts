@@ -39,10 +39,9 @@ type Copy = Destination & { readonly UploadId: string };
 
 export function partCopiesOf(client: S3Client, bucket: string): PartCopies {
   /** What a call before this one began; there is nothing to remember but the blob's own address. */
-  const findCopy = async (to: Destination): Promise<Copy | undefined> => {
+  const findCopies = async (to: Destination): Promise<Copy[]> => {
     const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: to.Bucket, Prefix: to.Key }));
-    const first = Uploads?.find(({ Key }) => Key === to.Key);
-    return first?.UploadId === undefined ? undefined : { ...to, UploadId: first.UploadId };
+    return (Uploads ?? []).flatMap(({ UploadId }) => (UploadId === undefined ? [] : { ...to, UploadId }));
   };
 
   const beginCopy = async (to: Destination, sha256: Sha256): Promise<Copy> => {
@@ -83,11 +82,11 @@ export function partCopiesOf(client: S3Client, bucket: string): PartCopies {
     async takeInParts(uploadId, incoming, sha256, { partBytes, isOver }) {
       const to = { Bucket: bucket, Key: pathOf({ kind: "blob", sha256 }) };
       if ((await sizeOf(to)) === incoming.sizeBytes) {
-        const left = await findCopy(to);
-        if (left) await abort(left);
+        for (const left of await findCopies(to)) await abort(left);
         return true;
       }
-      const copy = (await findCopy(to)) ?? (await beginCopy(to, sha256));
+      const [begunBefore] = await findCopies(to);
+      const copy = begunBefore ?? (await beginCopy(to, sha256));
       const spans = spansOf(incoming.sizeBytes, partBytes);
       const there = await partsThere(copy, spans);
       if (!there) throw new Error(`the copy to ${to.Key} was ended by another; it is begun anew`);

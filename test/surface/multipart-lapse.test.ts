@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { appOf } from "../../functions/http/app.ts";
 import { lookForUpload } from "../../shared/binary/look.ts";
-import { findBinary } from "../../shared/binary/node.ts";
+import { findBinary, writeBinary } from "../../shared/binary/node.ts";
 import { settle } from "../../shared/binary/settle.ts";
 import type { Context } from "../../shared/context.ts";
 import { startPackhouse, type TestPackhouse } from "../support/packhouse.ts";
@@ -104,6 +104,17 @@ test("one that came, and whose event was lost, is found by looking, though its d
   await settle(ctx, found ? [found] : []);
   expect((await listed(name)).state).toBe("stored");
   expect(await objectsUnder(packhouse, `incoming/${id}`)).toEqual([]);
+});
+
+test("who read a binary that was forgotten and asked for anew does not write over it", async () => {
+  const { path, upload } = await begin(randomBytes(6 * MIB));
+  const segments = path.split("/");
+  const read = await findBinary(ctx, segments);
+  expect((await packhouse.call("DELETE", upload.abort)).status).toBe(204);
+  const again = await ask(packhouse, path, announced(randomBytes(6 * MIB)));
+  const { awaited } = read ?? {};
+  expect(await writeBinary(ctx, segments, read, awaited ? { awaited } : {})).toBe(false);
+  expect((await packhouse.call("DELETE", again.body.upload.abort)).status).toBe(204);
 });
 
 test("what died between its beginning in the store and its leaf is swept away", async () => {
