@@ -38,6 +38,13 @@ export async function* listedPackages(
   yield* packagesOf(type, rowsIn(ctx, await leavesBehind(ctx, commit, after)), after);
 }
 
+export type PageTerms = {
+  readonly after?: Sha256 | undefined;
+  readonly most: number;
+  readonly wanted: (listed: Listed) => boolean;
+  readonly mostLeaves?: number;
+};
+
 export type ListedPage = {
   readonly packages: readonly Listed[];
   /** Another page continues behind it; undefined at the end. */
@@ -52,11 +59,11 @@ export async function pageOfPackages(
   ctx: Context,
   type: RepoType,
   commit: Pick<Commit, "hashes">,
-  { after, most, wanted }: { after?: Sha256 | undefined; most: number; wanted: (listed: Listed) => boolean },
+  { after, most, wanted, mostLeaves = MOST_LEAVES }: PageTerms,
 ): Promise<ListedPage> {
   const tree = await readTree(ctx.objects, commit.hashes);
   const start = after === undefined ? 0 : leafIndexOf(tree, behind(after));
-  const leaves = tree.leaves.slice(start, start + MOST_LEAVES);
+  const leaves = tree.leaves.slice(start, start + mostLeaves);
   const more = start + leaves.length < tree.leaves.length;
   const packages: Listed[] = [];
   let last: Listed | undefined;

@@ -69,10 +69,10 @@ export function debEntry(name: string, { suite = "stable", holds = name, version
   };
 }
 
-export function sourceEntry(name: string, suite = "stable"): Entry {
+export function sourceEntry(name: string, suite = "stable", holds = ""): Entry {
   const files = [`${name}_1.dsc`, `${name}_1.orig.tar.gz`, `${name}_1.debian.tar.xz`].map((file) => {
     // One tarball is that of every source package here.
-    const bytes = file.endsWith("orig.tar.gz") ? "tarball" : file;
+    const bytes = file.endsWith("orig.tar.gz") ? "tarball" : `${file}${holds}`;
     return { name: file, sha256: sha256Of(bytes), sizeBytes: bytes.length };
   });
   return {

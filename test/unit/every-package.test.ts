@@ -4,7 +4,8 @@ import { headOf } from "../../shared/commit.ts";
 import { putPackage } from "../../shared/package.ts";
 import { takeOver } from "../../shared/repo/change.ts";
 import { pageOfEveryPackage } from "../../shared/repo/every-package.ts";
-import { pageOfPackages } from "../../shared/repo/listing.ts";
+import { type Listed, pageOfPackages } from "../../shared/repo/listing.ts";
+import type { QueryOptions } from "../../shared/store/dynamo.ts";
 import { type MemoryContext, memoryContext } from "../support/memory-context.ts";
 import { BY, debEntry, fileEntry, hold, newRepo, newUpstream, rpmEntry, sourceEntry } from "../support/memory-sets.ts";
 
@@ -77,4 +78,44 @@ test("a page behind a hash reads of a repo only what it tells", async () => {
   expect(ctx.blobs.reads.length).toBeLessThan(1 + 12);
   const last = await pageOfPackages(ctx, "apt", head, { after: all[4000], most: 1000, wanted: () => true });
   expect([last.packages.length, last.next]).toEqual([999, undefined]);
+});
+
+test("pages of a query that end early, as a table's do after so many bytes, hide nothing that trees hold", async () => {
+  const { ctx, all } = await filled();
+  const { query } = ctx.table;
+  Object.assign(ctx.table, {
+    query: (partition: string, options: QueryOptions = {}) =>
+      query(partition, partition.startsWith("packages#") ? { ...options, limit: 2 } : options),
+  });
+  expect((await everyPage(ctx)).flat()).toEqual(all);
+});
+
+test("pages of what is wanted leave nothing out, wherever leaves and pages end", async () => {
+  const ctx = memoryContext();
+  const upstream = await newUpstream(ctx, "apt", "theirs");
+  const suites = ["a", "b", "c", "d", "e"];
+  const entries = Array.from({ length: 900 }, (_, index) =>
+    suites.map((suite) => debEntry(`p${index}`, { suite, holds: `deb ${index}` })),
+  ).flat();
+  const head = await hold(ctx, upstream, entries);
+  for (const [most, every] of [
+    [1000, 1],
+    [70, 1],
+    [20, 7],
+    [3, 400],
+  ] as const) {
+    const wanted = ({ name }: { name: string }) => Number(name.slice(1)) % every === 0;
+    const found: Listed[] = [];
+    let after: Sha256 | undefined;
+    do {
+      const page = await pageOfPackages(ctx, "apt", head, { after, most, wanted, mostLeaves: 2 });
+      expect(page.packages.length).toBeLessThanOrEqual(most);
+      found.push(...page.packages);
+      after = page.next;
+    } while (after !== undefined);
+    expect(found.map(({ sha256 }) => sha256)).toEqual(
+      [...new Set(hashesOf(entries))].filter((_, index) => index % every === 0).sort(),
+    );
+    for (const { places } of found) expect(places).toHaveLength(suites.length);
+  }
 });

@@ -53,34 +53,38 @@ test("a message that comes again undoes nothing that came after", async () => {
   expect(await commitsIn(ctx, repo)).toBe(4);
 });
 
-test("whichever of a job's calls it dies at, another run makes its one commit, and undoes nothing that came between", async () => {
-  const whole = await asked();
-  const begin = whole.ctx.calls;
-  await runPackagesJob(whole.ctx, whole.id);
-  const most = whole.ctx.calls - begin;
-  expect(most).toBeGreaterThan(15);
-  for (let dies = 1; dies <= most; dies += 1) {
-    for (const moment of ["before", "after"] as const) {
-      const { ctx, repo, id } = await asked();
-      const from = ctx.calls;
-      ctx[moment] = (call: number) => {
-        if (call === from + dies) throw new Error("the power went");
-      };
-      await expect(runPackagesJob(ctx, id)).rejects.toThrow("the power went");
-      const next = ctx.restarted();
-      const head = await headOf(next, repo);
-      const isMade = head.number === 2;
-      // Somebody else comes between.
-      const { number } = isMade
-        ? await patchPackages(next, repo, { add: [{ sha256: hashOf("alpha") }], remove: [] }, BY)
-        : head;
-      await runPackagesJob(next, id);
-      expect([dies, moment, await namesIn(next, repo)]).toEqual([dies, moment, isMade ? NAMES : ["beta", "gamma"]]);
-      expect(await headOf(next, repo)).toMatchObject({ number: isMade ? number : 2 });
-      expect(await findPackagesJob(next, id)).toMatchObject({ state: "done", commit: 2 });
+test.each([undefined, 1])(
+  "whichever of a job's calls it dies at, another run makes its one commit, and undoes nothing that came between (If-Match: %s)",
+  async (onlyOn) => {
+    const more = onlyOn === undefined ? {} : { onlyOn };
+    const whole = await asked(undefined, more);
+    const begin = whole.ctx.calls;
+    await runPackagesJob(whole.ctx, whole.id);
+    const most = whole.ctx.calls - begin;
+    expect(most).toBeGreaterThan(15);
+    for (let dies = 1; dies <= most; dies += 1) {
+      for (const moment of ["before", "after"] as const) {
+        const { ctx, repo, id } = await asked(undefined, more);
+        const from = ctx.calls;
+        ctx[moment] = (call: number) => {
+          if (call === from + dies) throw new Error("the power went");
+        };
+        await expect(runPackagesJob(ctx, id)).rejects.toThrow("the power went");
+        const next = ctx.restarted();
+        const head = await headOf(next, repo);
+        const isMade = head.number === 2;
+        // Somebody else comes between.
+        const { number } = isMade
+          ? await patchPackages(next, repo, { add: [{ sha256: hashOf("alpha") }], remove: [] }, BY)
+          : head;
+        await runPackagesJob(next, id);
+        expect([dies, moment, await namesIn(next, repo)]).toEqual([dies, moment, isMade ? NAMES : ["beta", "gamma"]]);
+        expect(await headOf(next, repo)).toMatchObject({ number: isMade ? number : 2 });
+        expect(await findPackagesJob(next, id)).toMatchObject({ state: "done", commit: 2 });
+      }
     }
-  }
-});
+  },
+);
 
 test("two runs at once make one commit, guarded by If-Match or not", async () => {
   for (const onlyOn of [undefined, 1]) {

@@ -27,7 +27,9 @@ const entries = fc.uniqueArray(
   fc
     .tuple(fc.nat(80), fc.constantFrom("a", "b"), fc.constantFrom("stable", "next"))
     .map(([number, holds, suite]) =>
-      number < 10 ? sourceEntry(`p${number}`, suite) : debEntry(`p${number}`, { holds: `${number} ${holds}`, suite }),
+      number < 10
+        ? sourceEntry(`p${number}`, suite, holds)
+        : debEntry(`p${number}`, { holds: `${number} ${holds}`, suite }),
     ),
   { selector: ({ key }) => key, maxLength: 40 },
 );
