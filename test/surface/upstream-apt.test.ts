@@ -3,6 +3,7 @@ import { sha256Of } from "../../shared/blob.ts";
 import { buildDeb } from "../support/deb-builder.ts";
 import { startPackhouse, type TestPackhouse } from "../support/packhouse.ts";
 import { type AptSite, startAptSite } from "../support/upstream-apt-site.ts";
+import { upstreamsOf } from "../support/upstream-sync.ts";
 
 let packhouse: TestPackhouse;
 let site: AptSite;
@@ -28,33 +29,9 @@ beforeEach(async () => {
 });
 afterAll(() => packhouse.remove());
 
-let upstreams = 0;
-async function made(settings: object = {}): Promise<string> {
-  upstreams += 1;
-  const name = `site-${upstreams}`;
-  const answer = await packhouse.call("POST", "/upstream", {
-    name,
-    type: "apt",
-    path: site.url,
-    series: ["stable"],
-    ...settings,
-  });
-  expect([answer.status, answer.body]).toEqual([201, { uri: `${packhouse.url}/upstream/${name}` }]);
-  return name;
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: a job as it is answered
-async function ended(name: string): Promise<any> {
-  const { body } = await packhouse.call("GET", `/upstream/${name}`);
-  return (await packhouse.call("GET", `${body.job}?wait=25`)).body;
-}
-
-async function namesOf(name: string): Promise<string[]> {
-  const { body } = await packhouse.call("GET", `/upstream/${name}/packages`);
-  return Object.values<{ name: string }>(body)
-    .map((one) => one.name)
-    .sort();
-}
+const upstreams = upstreamsOf(() => packhouse);
+const { ended, names: namesOf } = upstreams;
+const made = (settings: object = {}) => upstreams.make(site.url, settings);
 
 test("an upstream is synced with its files, and synced again with what came and went", async () => {
   const name = await made();
