@@ -121,6 +121,12 @@ test("completing is refused while a part is missing or is not the one named, and
   const changed = [...sent.slice(0, 3), { number: 4, etag: '"0123456789abcdef0123456789abcdef"' }];
   expect((await complete({ parts: changed })).body.msg).toContain("part 4 is there with another etag");
   expect((await complete({ parts: [...sent, { number: 5, etag: "x" }] })).status).toBe(400);
+  const authorization = `Bearer ${packhouse.folder.rootToken}`;
+  for (const body of [JSON.stringify({ parts: changed }), "{", '{"parts": [{"number": 0}]}']) {
+    // As curl -d sends it, with a type that is not its own.
+    const answer = await fetch(upload.complete, { method: "POST", headers: { authorization }, body });
+    expect([body, answer.status]).toEqual([body, 400]);
+  }
   expect((await listed(path)).state).toBe("awaiting");
   const bare = sent.map(({ number, etag }) => ({ number, etag: etag.replaceAll('"', "") }));
   expect((await complete({ parts: bare })).status).toBe(200);
@@ -134,7 +140,8 @@ test("a part may be sent again: the last one counts", async () => {
   if (!first) throw new Error("no part");
   await putPart(first, randomBytes(5 * MIB));
   await putParts(packhouse, upload, bytes);
-  expect((await packhouse.call("POST", upload.complete)).status).toBe(200);
+  const typed = { authorization: `Bearer ${packhouse.folder.rootToken}`, "content-type": "application/json" };
+  expect((await fetch(upload.complete, { method: "POST", headers: typed })).status).toBe(200);
   expect((await ended(packhouse, job)).state).toBe("done");
 });
 

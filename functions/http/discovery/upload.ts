@@ -54,17 +54,13 @@ export const UploadView = z.union([OnePut, InParts]).nullable();
 const Ended = z.object({ state: z.enum(["verifying", "stored"]), job: z.string() }).openapi("UploadEnded");
 const State = z.union([InParts.extend({ state: z.literal("open") }), Ended]);
 const Completed = z.object({ name: z.string(), url: z.string(), job: z.string(), upload: z.null() });
-const Completion = z
-  .object({
-    parts: z
-      .array(z.object({ number: z.int().min(1).max(MOST_PARTS), etag: z.string().max(200) }))
-      .min(1)
-      .max(MOST_PARTS)
-      .optional()
-      .openapi({ description: "the parts as they were sent; without them, those that are there" }),
-  })
-  .openapi("UploadCompletion");
-
+const Completion = z.object({
+  parts: z
+    .array(z.object({ number: z.int().min(1).max(MOST_PARTS), etag: z.string().max(200) }))
+    .min(1)
+    .max(MOST_PARTS)
+    .optional(),
+});
 const params = z.object(Object.fromEntries([...LEVELS, "upload"].map((name) => [name, z.string()])));
 const PATH = `/packages/${LEVELS.map((level) => `{${level}}`).join("/")}/uploads/{upload}`;
 
@@ -102,14 +98,36 @@ export function uploads(app: App): void {
       path: `${PATH}/complete`,
       tags: ["discovery"],
       summary: "Make the parts one file, and have it verified",
-      request: { params, body: { ...json(Completion, "nothing, or the parts as they were sent"), required: false } },
+      request: { params },
+      // Not as `request.body`, which would be asked of a request without one, and not of one without its type.
+      requestBody: {
+        description: "nothing, or the parts as they were sent",
+        content: {
+          "application/json": {
+            schema: {
+              type: "object",
+              properties: {
+                parts: {
+                  type: "array",
+                  maxItems: MOST_PARTS,
+                  description: "without them, the parts that are there",
+                  items: {
+                    type: "object",
+                    required: ["number", "etag"],
+                    properties: { number: { type: "integer" }, etag: { type: "string" } },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
       responses: { 200: json(Completed, "it is being verified: see the job"), ...refusals },
     }),
     async (c) => {
       const { ctx } = c.var;
       const { segments, id } = uploadOf(c);
-      const named = c.req.valid("json").parts?.map(({ number, etag }) => ({ number, eTag: etag }));
-      const job = await completeUpload(ctx, segments, id, named);
+      const job = await completeUpload(ctx, segments, id, await namedParts(c));
       const name = segments.at(-1) ?? "";
       return c.json({ name, url: discoveryUrl(ctx, segments), job: jobUrl(ctx, job), upload: null }, 200);
     },
@@ -181,6 +199,23 @@ function nextUrl(url: string, { next }: PartsUpload): string | undefined {
 
 function uploadUrl(ctx: Context, segments: readonly string[], { id }: Pick<PartsUpload, "id">): string {
   return `${discoveryUrl(ctx, segments)}/uploads/${id}`;
+}
+
+async function namedParts(c: Request<Env>) {
+  const text = await c.req.text();
+  if (text.trim() === "") return undefined;
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    throw new AppError("invalid", "the body is no JSON: send none, or the parts");
+  }
+  const { success, data, error } = Completion.safeParse(given);
+  if (!success) {
+    const [problem] = error.issues;
+    throw new AppError("invalid", `${problem?.path.join(".")}: ${problem?.message}`);
+  }
+  return data.parts?.map(({ number, etag }) => ({ number, eTag: etag }));
 }
 
 function uploadOf(c: Request<Env>): { segments: readonly string[]; id: string } {
