@@ -34,6 +34,13 @@ export function xzBlocksOf(ctx: BuildContext, repo: Repo): XzBlocks | undefined 
 
 export function xzBlocksIn({ table, objects }: BuildContext): XzBlocks {
   const known = new Map<Sha256, Remembered>();
+  let lastMade: Promise<unknown> = Promise.resolve();
+  // One after the other: each takes ten times its text in memory, and none is sooner done beside others.
+  const make = (plain: Uint8Array) => {
+    const made = lastMade.then(() => xzBlockOf(plain));
+    lastMade = made.catch(() => {});
+    return made;
+  };
   return {
     async recall(fragments) {
       const unknown = [...new Set(fragments.map(({ sha256 }) => sha256))].filter((sha256) => !known.has(sha256));
@@ -50,7 +57,7 @@ export function xzBlocksIn({ table, objects }: BuildContext): XzBlocks {
     async blockOf(fragment, plain) {
       const remembered = known.get(fragment.sha256);
       if (remembered) return readBlock(objects, remembered);
-      const made = await xzBlockOf(plain);
+      const made = await make(plain);
       const { unpaddedBytes, plainBytes } = made;
       // The bytes first: what is remembered is there.
       const item: Remembered = { block: await objects.putBlob(made.bytes), unpaddedBytes, plainBytes };
