@@ -1,35 +1,23 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as Request } from "hono";
-import { childrenOf, findBinary, makeLevel } from "../../../shared/binary/node.ts";
+import { findBinary, makeLevel } from "../../../shared/binary/node.ts";
 import { checkName, checkSegments, LEVELS } from "../../../shared/binary/path.ts";
 import { awaitBinary } from "../../../shared/binary/upload.ts";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
-import { keys } from "../../../shared/store/keys.ts";
 import type { App, Env } from "../app.ts";
 import { json, Sha256Field } from "../schemas.ts";
+import { info } from "./info-page.ts";
+import { list } from "./listing.ts";
+import { longForm } from "./long-form.ts";
+import { refuseOtherMethods } from "./methods.ts";
 import { UploadView, uploads, uploadView } from "./upload.ts";
-import { childView, discoveryUrl } from "./view.ts";
+import { discoveryUrl, Listing } from "./view.ts";
 
 const SEGMENTS = ["{package}", "{distribution}", "{release}", "{architecture}", "{binary}"];
 const LEAF_DEPTH = LEVELS.length;
 
 const Refusal = z.object({ msg: z.string(), message: z.string() }).openapi("DiscoveryError");
-const Child = z
-  .object({
-    last_updated: z.string(),
-    last_updated_at: z.string(),
-    signed: z.boolean().optional(),
-    size: z.string().nullable().optional(),
-    size_bytes: z.int().nullable().optional(),
-    sha256: z.string().nullable().optional(),
-    sha512: z.string().nullable().optional(),
-    state: z.enum(["awaiting", "stored"]).optional(),
-    url: z.string().optional(),
-  })
-  .openapi("DiscoveryChild");
-const Listing = z.record(z.string(), Child);
-export type ChildView = z.infer<typeof Child>;
 const Name = z.object({ name: z.string().openapi({ example: "my_new_package" }) });
 
 const NewBinary = z
@@ -50,6 +38,8 @@ const BinaryAwaited = z
   })
   .openapi("BinaryAwaited");
 
+const PAGE = { "text/html": { schema: z.string() } };
+
 const refusals = {
   400: json(Refusal, "the request is wrong, or what it would make exists already"),
   401: json(Refusal, "no token, or a wrong one"),
@@ -57,6 +47,7 @@ const refusals = {
 
 /** Packages, distributions, releases and architectures, each telling what lies below it; and the binaries. */
 export function discovery(app: App): void {
+  longForm(app);
   for (let depth = 0; depth < LEAF_DEPTH; depth += 1) {
     const path = `/${["packages", ...SEGMENTS.slice(0, depth)].join("/")}`;
     app.openapi(
@@ -66,7 +57,14 @@ export function discovery(app: App): void {
         tags: ["discovery"],
         summary: `List each ${LEVELS[depth]}`,
         request: { params: paramsOf(depth), query: z.object({ after: z.string().min(1).max(200).optional() }) },
-        responses: { 200: json(Listing, "every key is the next segment of the URL"), 404: json(Refusal, "unknown") },
+        responses: {
+          200: {
+            description: "every key is the next segment of the URL; a page for a browser",
+            content: { "application/json": { schema: Listing }, ...PAGE },
+          },
+          304: { description: "unchanged, but for how long ago things are" },
+          404: json(Refusal, "unknown"),
+        },
       }),
       (c) => list(c, segmentsOf(c, depth), c.req.valid("query").after),
     );
@@ -80,13 +78,24 @@ export function discovery(app: App): void {
       path: binary,
       tags: ["discovery"],
       summary: "The bytes of a binary",
-      request: { params: paramsOf(LEAF_DEPTH) },
-      responses: { 302: { description: "where the bytes are" }, 404: json(Refusal, "unknown, or awaited still") },
+      request: {
+        params: paramsOf(LEAF_DEPTH),
+        query: z.object({ info: z.string().optional().openapi({ description: "with it, a page about the binary" }) }),
+      },
+      responses: {
+        200: { description: "what it is, and how to install it", content: PAGE },
+        302: { description: "where the bytes are" },
+        404: json(Refusal, "unknown, or awaited still"),
+      },
     }),
-    (c) => download(c, segmentsOf(c, LEAF_DEPTH)),
+    (c) => {
+      const segments = segmentsOf(c, LEAF_DEPTH);
+      return c.req.valid("query").info === undefined ? download(c, segments) : info(c, segments);
+    },
   );
   postBinary(app, binary, LEAF_DEPTH);
   uploads(app);
+  refuseOtherMethods(app);
 }
 
 function postLevel(app: App, path: string, depth: number): void {
@@ -125,7 +134,7 @@ function postBinary(app: App, path: string, depth: number): void {
       const { name, sha256, size, force } = c.req.valid("json");
       const given = segmentsOf(c, depth);
       const segments = [...given.slice(0, LEAF_DEPTH - 1), checkName(name, LEAF_DEPTH - 1)];
-      if (depth === LEAF_DEPTH && name !== given.at(-1)) {
+      if (depth === LEAF_DEPTH && !isSameName(name, given.at(-1) ?? "")) {
         throw new AppError("invalid", `name is ${JSON.stringify(name)}, the URL says ${JSON.stringify(given.at(-1))}`);
       }
       const { job, upload } = await awaitBinary(ctx, segments, { sha256, sizeBytes: size, force: force ?? false });
@@ -151,21 +160,6 @@ function segmentsOf(c: Request<Env>, depth: number): readonly string[] {
   return checkSegments(LEVELS.slice(0, depth).map((level) => c.req.param(level) ?? ""));
 }
 
-async function list(c: Request<Env>, segments: readonly string[], after: string | undefined) {
-  const { ctx } = c.var;
-  const { children, next } = await childrenOf(ctx, segments, after);
-  if (children.length === 0 && segments.length > 0 && !(await ctx.table.get(keys.node(segments)))) {
-    throw new AppError("not_found", `no ${LEVELS[segments.length - 1]} ${segments.at(-1)}`);
-  }
-  if (next !== undefined) {
-    c.header("Link", `<${discoveryUrl(ctx, segments)}/?after=${encodeURIComponent(next)}>; rel="next"`);
-  }
-  // A null prototype, so that a package may be called __proto__.
-  const listing: z.input<typeof Listing> = Object.create(null);
-  for (const child of children) listing[child.name] = childView(ctx, segments, child);
-  return c.json(listing, 200);
-}
-
 async function download(c: Request<Env>, segments: readonly string[]) {
   const { ctx } = c.var;
   const stored = (await findBinary(ctx, segments))?.stored ?? (await storedAsWritten(ctx, segments));
@@ -173,6 +167,11 @@ async function download(c: Request<Env>, segments: readonly string[]) {
   const { sha256 } = stored;
   const filename = encodeURIComponent(segments.at(-1) ?? "");
   return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/${filename}`, 302);
+}
+
+/** An address decodes the `%3a` that a name may have, unless it was encoded once more. */
+function isSameName(name: string, inUrl: string): boolean {
+  return name === inUrl || name.replace(/%3a/gi, ":") === inUrl;
 }
 
 /** `%3a` of a file name as apt-get download writes it arrives as a colon, unless whoever asks encoded it once more. */
