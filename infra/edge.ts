@@ -121,7 +121,11 @@ export class Edge extends Construct {
           contentSecurityPolicy: { contentSecurityPolicy: "sandbox", override: true },
         },
       }),
-      functionAssociations: [{ function: rewrite, eventType: FunctionEventType.VIEWER_REQUEST }],
+      // The same one for both: a file's name is in the path, and the bucket knows blobs by hash alone.
+      functionAssociations: [FunctionEventType.VIEWER_REQUEST, FunctionEventType.VIEWER_RESPONSE].map((eventType) => ({
+        function: rewrite,
+        eventType,
+      })),
     };
   }
 

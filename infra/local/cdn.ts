@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
-import { objectKeyFor } from "../../functions/edge.ts";
+import { type BlobHeaders, blobHeadersFor, objectKeyFor } from "../../functions/edge.ts";
 import { callFunction, type HttpHandler } from "./lambda-http.ts";
 import { rangeOf } from "./s3/range.ts";
 import type { ObjectStore, StoredObject } from "./s3/store.ts";
@@ -32,13 +32,19 @@ export async function serveClient(
   const key = objectKeyFor(path);
   const object = key === undefined ? undefined : store.open(bucket, key);
   if (!object) return callFunction(files, request, response, { "x-packhouse-path": path });
-  await serveObject(object, request, response);
+  await serveObject(object, blobHeadersFor(path), request, response);
 }
 
-async function serveObject(object: StoredObject, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serveObject(
+  object: StoredObject,
+  named: BlobHeaders | undefined,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const etag = `"${object.eTag}"`;
   const headers: Record<string, string> = {
-    "content-type": object.contentType,
+    "content-type": named?.type ?? object.contentType,
+    ...(named ? { "content-disposition": named.disposition } : {}),
     etag,
     "last-modified": object.lastModified.toUTCString(),
     "accept-ranges": "bytes",

@@ -154,7 +154,9 @@ describe("the edge", () => {
           Match.objectLike({
             PathPattern: `/${root}/*`,
             Compress: false,
-            FunctionAssociations: [Match.objectLike({ EventType: "viewer-request" })],
+            FunctionAssociations: ["viewer-request", "viewer-response"].map((EventType) =>
+              Match.objectLike({ EventType }),
+            ),
           }),
         ),
         OriginGroups: Match.objectLike({
