@@ -5,7 +5,7 @@ import { findUploadJob, putUploadJob, uploadJobId } from "../job/upload-job.ts";
 import { type Package, parsePackage, putPackage } from "../package.ts";
 import { releaseBinary } from "./lapse.ts";
 import { markArrived } from "./multipart.ts";
-import { ancestorsOf, type Binary, findBinary, type StoredBinary, touchLevel, writeBinary } from "./node.ts";
+import { type Binary, findBinary, type StoredBinary, writeBinary } from "./node.ts";
 import { LEVELS, splitPath, trySplitPath } from "./path.ts";
 import { refusalOf, takeIn } from "./take-in.ts";
 
@@ -66,7 +66,6 @@ export async function storeUpload(
     if ((await findBinary(ctx, segments))?.stored?.job === job) return undefined;
     throw changedMeanwhile(segments);
   }
-  for (const level of ancestorsOf(segments)) await touchLevel(ctx, level, stored.at);
   return { segments, stored, uploadId };
 }
 

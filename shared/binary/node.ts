@@ -1,9 +1,12 @@
+import pMap from "p-map";
 import { z } from "zod";
 import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { type Item, PAGE_ITEMS } from "../store/dynamo.ts";
 import { keys, partitions } from "../store/keys.ts";
+
+const PARALLEL = 8;
 
 const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
 
@@ -72,7 +75,8 @@ export async function writeBinary(
     kind: "binary",
     // A leaf that was deleted and made anew must not be taken for the one that was read.
     revision: (before?.revision ?? ctx.now().getTime()) + 1,
-    updatedAt: ctx.now().toISOString(),
+    // What is stored changes when bytes take its place, not when they are announced or the repos are told.
+    updatedAt: after.stored?.at ?? ctx.now().toISOString(),
     ...after,
   };
   return ctx.table.put(
@@ -95,12 +99,32 @@ export async function touchLevel(ctx: Context, segments: readonly string[], at: 
   );
 }
 
+/** Moves the time of all levels above what has changed, each once however much has changed below it. */
+export async function touchAbove(
+  ctx: Context,
+  changes: readonly { readonly segments: readonly string[]; readonly at: string }[],
+): Promise<void> {
+  const levels = new Map<string, { level: readonly string[]; at: string }>();
+  for (const { segments, at } of changes) {
+    for (const level of ancestorsOf(segments)) {
+      const path = level.join("/");
+      const known = levels.get(path);
+      if (known === undefined || known.at < at) levels.set(path, { level, at });
+    }
+  }
+  await pMap([...levels.values()], ({ level, at }) => touchLevel(ctx, level, at), { concurrency: PARALLEL });
+}
+
 /** Makes a level and what is missing above it; `conflict` where it is there already. */
 export async function makeLevel(ctx: Context, segments: readonly string[]): Promise<void> {
+  const key = keys.node(segments);
+  const exists = () => new AppError("conflict", `${segments.at(-1)} already exists`);
+  // Asked first, so that a level that is there moves no time.
+  if (await ctx.table.get(key)) throw exists();
   const at = ctx.now().toISOString();
+  // What is above comes first: whoever dies in between leaves nothing that no listing leads to.
   for (const level of ancestorsOf(segments)) await touchLevel(ctx, level, at);
-  const made = await ctx.table.put({ ...keys.node(segments), kind: "level", updatedAt: at }, { absent: true });
-  if (!made) throw new AppError("conflict", `${segments.at(-1)} already exists`);
+  if (!(await ctx.table.put({ ...key, kind: "level", updatedAt: at }, { absent: true }))) throw exists();
 }
 
 export type Child = { readonly name: string; readonly node: Binary | Level };
@@ -121,7 +145,8 @@ export async function childrenOf(
   return { children: children.filter(({ node }) => !hasLapsed(node, now)), next: page.next };
 }
 
-function hasLapsed(node: Binary | Level, now: string): boolean {
+/** Whether it awaited bytes that did not come in time: then nothing tells of it any more. */
+export function hasLapsed(node: Binary | Level, now: string): boolean {
   if (node.kind === "level" || node.stored || !node.awaited) return false;
   return !node.awaited.arrived && node.awaited.expiresAt <= now;
 }
