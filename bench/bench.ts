@@ -1,0 +1,109 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { debsFolder, debsIndex } from "./inputs/debs.ts";
+import { INPUTS } from "./inputs/folder.ts";
+import { openSource, type Source } from "./inputs/stanzas.ts";
+import type { Options } from "./options.ts";
+import { type BenchPackhouse, copyOf, startBench } from "./server/packhouse.ts";
+import { untilPublished } from "./steps.ts";
+
+/** What a peer took for the same work; `kept` where an earlier run on this machine measured it. */
+export type PeerTime = { readonly name: string; readonly seconds: readonly number[]; readonly kept: boolean };
+
+export type Row = {
+  readonly work: string;
+  readonly size: number;
+  readonly seconds: readonly number[];
+  readonly peakMb: number | undefined;
+  readonly peers: readonly PeerTime[];
+  /** What else was seen: requests, bytes. */
+  readonly note?: string;
+};
+
+export type Work = {
+  readonly name: string;
+  readonly what: string;
+  /** Of these sizes; the options may narrow or replace them. */
+  readonly sizes?: readonly number[];
+  readonly isQuick: boolean;
+  run(bench: Bench, size: number): Promise<Row[]>;
+};
+
+const Kept = z.record(z.string(), z.array(z.number()));
+
+/** What works share in one run: inputs, set-ups and the folder they lie in. */
+export type Bench = {
+  readonly options: Options;
+  readonly source: Source;
+  readonly runs: number;
+  /** A folder that goes with the run. */
+  folder(name: string): string;
+  /** How many of a size have files. */
+  files(size: number): number;
+  /** The stand-ins of a size. */
+  debs(size: number): Promise<string>;
+  /** A Packhouse over a copy of a published, signed repo `bench` of that size; at rest. */
+  published(type: "apt" | "yum", size: number, given?: { readonly trace?: boolean }): Promise<BenchPackhouse>;
+  /** Measured now, or taken from an earlier run where that would take too long for a quick one. */
+  peer(name: string, work: string, size: number, measure: () => Promise<readonly number[]>): Promise<PeerTime>;
+  end(): Promise<void>;
+};
+
+/** The most stand-ins that are made as files; trees beyond that are of listed packages alone. */
+export const MOST_FILES = 60_000;
+
+export function openBench(options: Options): Bench {
+  const root = mkdtempSync(join(tmpdir(), "packhouse-bench-run-"));
+  const source = openSource(options.packages);
+  const seeds = new Map<string, Promise<string>>();
+  const keptFile = join(INPUTS, "peers.json");
+  const bench: Bench = {
+    options,
+    source,
+    runs: options.runs,
+    folder(name) {
+      return mkdtempSync(join(root, `${name}-`));
+    },
+    files: (size) => Math.min(size, MOST_FILES),
+    debs: (size) => debsFolder(source, bench.files(size)),
+    async published(type, size, { trace = false } = {}) {
+      const name = `${type}-${size}`;
+      const seed = seeds.get(name) ?? publishSeed(bench, type, size);
+      seeds.set(name, seed);
+      return startBench({ dataFolder: copyOf(await seed), trace });
+    },
+    async peer(name, work, size, measure) {
+      const known = readKept(keptFile);
+      const key = `${source.id} ${name} ${work} ${size}`;
+      const seconds = known[key];
+      if (options.quick && seconds && Math.min(...seconds) > SLOW_SECONDS) return { name, seconds, kept: true };
+      const measured = await measure();
+      mkdirSync(INPUTS, { recursive: true });
+      writeFileSync(keptFile, JSON.stringify({ ...readKept(keptFile), [key]: measured }, null, 2));
+      return { name, seconds: measured, kept: false };
+    },
+    async end() {
+      for (const seed of seeds.values()) rmSync(await seed, { recursive: true, force: true });
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+  return bench;
+}
+
+const SLOW_SECONDS = 3;
+
+function readKept(file: string): z.infer<typeof Kept> {
+  return existsSync(file) ? Kept.parse(JSON.parse(readFileSync(file, "utf8"))) : {};
+}
+
+async function publishSeed(bench: Bench, type: "apt" | "yum", size: number): Promise<string> {
+  const packhouse = await startBench();
+  await packhouse.call(z.unknown(), "POST", "/repo", { name: "bench", type, architectures: ["amd64"] });
+  const packages = { index: debsIndex(await bench.debs(size)), count: size };
+  await packhouse.act(z.unknown(), "commit", { type, name: "bench", packages, announced: true });
+  await untilPublished(packhouse, "bench");
+  await packhouse.kill();
+  return packhouse.dataFolder;
+}

@@ -1,0 +1,46 @@
+import { parseArgs } from "node:util";
+
+export type Options = {
+  readonly quick: boolean;
+  readonly growth: boolean;
+  readonly packages: string | undefined;
+  readonly sizes: readonly number[];
+  readonly only: readonly string[];
+  readonly runs: number;
+  readonly profile: boolean;
+  readonly kills: number;
+};
+
+export const USAGE = `npm run bench -- [--quick] [--growth] [--packages FILE] [--sizes 1000,60000] [--only WORK,…] [--runs N]
+                 [--profile] [--kills N]`;
+
+export function optionsOf(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: "boolean", default: false },
+      growth: { type: "boolean", default: false },
+      profile: { type: "boolean", default: false },
+      packages: { type: "string" },
+      sizes: { type: "string", default: "60000" },
+      only: { type: "string", default: "" },
+      runs: { type: "string" },
+      kills: { type: "string" },
+    },
+  });
+  const { quick, growth, profile, packages } = values;
+  const number = (text: string) => {
+    if (!/^[1-9]\d{0,6}$/.test(text)) throw new Error(`${JSON.stringify(text)} is no number\n${USAGE}`);
+    return Number(text);
+  };
+  return {
+    quick,
+    growth,
+    profile,
+    packages,
+    sizes: values.sizes.split(",").map(number),
+    only: values.only.split(",").filter((name) => name !== ""),
+    runs: number(values.runs ?? (quick ? "3" : "5")),
+    kills: number(values.kills ?? (quick ? "5" : "100")),
+  };
+}

@@ -1,0 +1,48 @@
+/** What work at Debian's size takes, beside the tools that a user would pick instead: `npm run bench`. */
+import { openBench, type Row, type Work } from "./bench.ts";
+import { optionsOf, USAGE } from "./options.ts";
+import { installPeers, machine } from "./peers/programs.ts";
+import { tableOf, writeResults } from "./report.ts";
+import { oneDeb } from "./works/one-deb.ts";
+
+const WORKS: readonly Work[] = [oneDeb];
+
+async function main(): Promise<void> {
+  const options = optionsOf(process.argv.slice(2));
+  const unknown = options.only.filter((name) => !WORKS.some((work) => work.name === name));
+  if (unknown.length > 0)
+    throw new Error(`no work ${unknown.join(", ")}; there are ${WORKS.map(({ name }) => name).join(", ")}\n${USAGE}`);
+  const start = performance.now();
+  console.log(machine());
+  console.log(installPeers().join(" · "));
+  const bench = openBench(options);
+  console.log(`packages: ${bench.source.what}`);
+  const works = WORKS.filter(({ name, isQuick }) =>
+    options.only.length > 0 ? options.only.includes(name) : isQuick || !options.quick,
+  );
+  const rows: Row[] = [];
+  let failed = 0;
+  try {
+    for (const work of works) {
+      for (const size of options.sizes) {
+        console.log(`\n${work.name}, ${size} packages: ${work.what}`);
+        try {
+          const made = await work.run(bench, size);
+          rows.push(...made);
+          console.log(tableOf(made));
+        } catch (error) {
+          failed += 1;
+          console.error(error instanceof Error ? error.stack : String(error));
+        }
+      }
+    }
+  } finally {
+    await bench.end();
+  }
+  console.log(`\n${tableOf(rows)}\n* measured by an earlier run on this machine`);
+  writeResults(rows);
+  console.log(`${((performance.now() - start) / 1000).toFixed(0)} s in all`);
+  process.exit(failed === 0 ? 0 : 1);
+}
+
+await main();

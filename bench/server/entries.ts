@@ -1,0 +1,47 @@
+import { createReadStream } from "node:fs";
+import { z } from "zod";
+import { readPackages } from "../../shared/apt/index-packages.ts";
+import { rewriteBinaryStanza } from "../../shared/apt/index-rewrite.ts";
+import { parseSha256, sha256Of } from "../../shared/blob.ts";
+import type { Entry } from "../../shared/tree/entry.ts";
+import { aptKey, PACKAGES } from "../../shared/tree/layout.ts";
+
+/** The first so many packages of an index; beyond its end again, under other names and hashes. */
+export const Listed = z.object({ index: z.string(), count: z.number().int() });
+export type Listed = z.infer<typeof Listed>;
+
+const PLACE = { suite: "stable", component: "main" };
+
+export async function entriesOf(type: "apt" | "yum", listed: Listed): Promise<Entry[]> {
+  if (type === "yum") throw new Error("not yet");
+  return aptEntries(listed);
+}
+
+async function aptEntries({ index, count }: Listed): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for (let round = 1; entries.length < count; round += 1) {
+    const before = entries.length;
+    for await (const found of readPackages(createReadStream(index), { where: index })) {
+      const { stanza, name, version, architecture, files } = found;
+      const [file] = files;
+      if (!file) throw new Error(`${name} has no file`);
+      const alias = round === 1 ? name : `${name}-${round}`;
+      const given = parseSha256(file.checksums.sha256 ?? "");
+      const sha256 = round === 1 ? given : sha256Of(`${given} ${round}`);
+      const filename = file.path.slice(file.path.lastIndexOf("/") + 1).replace(name, alias);
+      const { sizeBytes } = file;
+      const text =
+        round === 1 ? stanza : Buffer.from(stanza.toString("utf8").replace(/^Package:.*$/m, `Package: ${alias}`));
+      entries.push({
+        key: aptKey(PLACE, architecture, alias, version),
+        files: [{ name: filename, sha256, sizeBytes }],
+        chunks: {
+          [PACKAGES]: rewriteBinaryStanza(text, { filename: `pool/${sha256}/${filename}`, sizeBytes, sha256 }),
+        },
+      });
+      if (entries.length === count) return entries;
+    }
+    if (entries.length === before) throw new Error(`${index} lists no package`);
+  }
+  return entries;
+}

@@ -1,0 +1,113 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+
+const MAIN = join(import.meta.dirname, "main.ts");
+const START_LIMIT_MS = 60_000;
+
+const Ready = z.object({ url: z.string(), token: z.string() });
+const Result = z.object({ id: z.number(), result: z.unknown(), error: z.string().optional() });
+
+export type Answer = { readonly status: number; readonly headers: Headers; readonly text: string };
+
+/** A Packhouse in a process of its own, over a folder that goes with it. */
+export type BenchPackhouse = {
+  readonly url: string;
+  readonly dataFolder: string;
+  readonly token: string;
+  /** A request with the root token; the body is sent as JSON. Any status is an answer. */
+  ask(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** The same, for what must succeed: its JSON. */
+  call<T>(shape: z.ZodType<T>, method: string, path: string, body?: unknown): Promise<T>;
+  /** Something of `actions.ts`. */
+  act<T>(shape: z.ZodType<T>, action: string, given?: unknown): Promise<T>;
+  kill(): Promise<void>;
+  /** Ends it and removes its folder. */
+  remove(): Promise<void>;
+};
+
+type Options = { readonly dataFolder?: string; readonly trace?: boolean; readonly port?: number };
+
+export async function startBench({
+  dataFolder = newFolder(),
+  trace = false,
+  port = 0,
+}: Options = {}): Promise<BenchPackhouse> {
+  const child = fork(MAIN, [JSON.stringify({ dataFolder, trace, port })], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  const { url, token } = Ready.parse(await firstMessage(child));
+  const waiting = new Map<number, (result: z.infer<typeof Result>) => void>();
+  let last = 0;
+  child.on("message", (message) => {
+    const result = Result.parse(message);
+    waiting.get(result.id)?.(result);
+    waiting.delete(result.id);
+  });
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  };
+  const ask: BenchPackhouse["ask"] = async (method, path, body) => {
+    const response = await fetch(path.startsWith("http") ? path : `${url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, headers: response.headers, text: await response.text() };
+  };
+  return {
+    url,
+    dataFolder,
+    token,
+    ask,
+    async call(shape, method, path, body) {
+      const { status, text } = await ask(method, path, body);
+      if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 500)}`);
+      return shape.parse(JSON.parse(text));
+    },
+    async act(shape, action, given) {
+      last += 1;
+      const id = last;
+      const answered = new Promise<z.infer<typeof Result>>((resolve) => waiting.set(id, resolve));
+      child.send({ id, action, given });
+      const { result, error } = await answered;
+      if (error !== undefined) throw new Error(error);
+      return shape.parse(result);
+    },
+    kill,
+    async remove() {
+      await kill();
+      rmSync(dataFolder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Another one over a copy of a folder; where the file system can, its files are shared until they change. */
+export function copyOf(dataFolder: string): string {
+  const copy = newFolder();
+  cpSync(dataFolder, copy, { recursive: true, mode: 2 });
+  return copy;
+}
+
+function newFolder(): string {
+  return mkdtempSync(join(process.env.PACKHOUSE_BENCH_TMP ?? tmpdir(), "packhouse-bench-"));
+}
+
+function firstMessage(child: ChildProcess): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  const limit = setTimeout(() => {
+    child.kill("SIGKILL");
+    reject(new Error("a Packhouse did not start"));
+  }, START_LIMIT_MS);
+  child.once("message", resolve);
+  child.once("exit", (code) => reject(new Error(`a Packhouse ended with ${code}`)));
+  return promise.finally(() => clearTimeout(limit));
+}

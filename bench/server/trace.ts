@@ -1,0 +1,54 @@
+import type { Context } from "../../shared/context.ts";
+
+/** One request to table, store, queues or sealer; times in ms of this process's clock. */
+export type Span = { readonly name: string; readonly start: number; readonly end: number; readonly bytes: number };
+
+let spans: Span[] = [];
+
+/** The spans since the last look. */
+export function takeSpans(): Span[] {
+  const taken = spans;
+  spans = [];
+  return taken;
+}
+
+/** A context that notes when each request began and ended, and how many bytes went either way. */
+export function traced(given: Context): Context {
+  return {
+    ...given,
+    table: noting("table", given.table),
+    objects: noting("objects", given.objects),
+    queues: noting("queues", given.queues),
+    sealer: noting("sealer", given.sealer),
+  };
+}
+
+function noting<T extends object>(part: string, methods: T): T {
+  return new Proxy(methods, {
+    get(target, name) {
+      const method: unknown = Reflect.get(target, name);
+      if (typeof method !== "function") return method;
+      return (...values: unknown[]) => {
+        const start = performance.now();
+        const note = (bytes: number) =>
+          spans.push({ name: `${part}.${String(name)}`, start, end: performance.now(), bytes });
+        const result: unknown = method.apply(target, values);
+        if (!(result instanceof Promise)) return result;
+        return result.then(
+          (value) => {
+            note(bytesIn(value) || Math.max(0, ...values.map(bytesIn)));
+            return value;
+          },
+          (error: unknown) => {
+            note(0);
+            throw error;
+          },
+        );
+      };
+    },
+  });
+}
+
+function bytesIn(value: unknown): number {
+  return value instanceof Uint8Array ? value.length : 0;
+}

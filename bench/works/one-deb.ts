@@ -1,0 +1,71 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Bench, Work } from "../bench.ts";
+import { expectStanzas, readPublished } from "../check.ts";
+import { newDeb, readIndex } from "../inputs/debs.ts";
+import { aptlyAdd, aptlyCopy, aptlyFolder } from "../peers/aptly.ts";
+import { repreproAdd, repreproCopy, repreproFolder } from "../peers/reprepro.ts";
+import { peakOf, rest, untilChanged, upload } from "../steps.ts";
+
+/** One package more in a published, signed repo: from the request that commits it to the InRelease that names it. */
+export const oneDeb: Work = {
+  name: "one-deb",
+  what: "one .deb added to a published, signed repo, from the commit to the new InRelease",
+  isQuick: true,
+  async run(bench, size) {
+    const packhouse = await bench.published("apt", size);
+    const seconds: number[] = [];
+    try {
+      await peakOf(packhouse, true);
+      for (let run = 0; run < bench.runs; run += 1) {
+        const deb = newDeb(run);
+        const sha256 = await upload(packhouse, `${deb.name}/debian/bookworm/amd64`, deb.filename, deb.bytes);
+        await rest();
+        const add = () => packhouse.call(z.unknown(), "PATCH", "/repo/bench/packages", { add: { [sha256]: {} } });
+        seconds.push(await untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", add));
+      }
+      const peakMb = await peakOf(packhouse);
+      if (size === bench.files(size)) {
+        const published = await readPublished(packhouse, "bench");
+        const names = new Set(published.map((stanza) => /^Package: (.*)$/m.exec(stanza)?.[1]));
+        for (let run = 0; run < bench.runs; run += 1) {
+          if (!names.has(newDeb(run).name)) throw new Error(`wrong result: ${newDeb(run).name} is not published`);
+        }
+        const before = published.filter((stanza) => !stanza.startsWith("Package: packhouse-bench-"));
+        expectStanzas(before, readIndex(await bench.debs(size)));
+      }
+      return [{ work: "one-deb", size, seconds, peakMb, peers: await peers(bench, size) }];
+    } finally {
+      await packhouse.remove();
+    }
+  },
+};
+
+async function peers(bench: Bench, size: number) {
+  if (size !== bench.files(size)) return [];
+  const debs = await bench.debs(size);
+  const folder = bench.folder("one-deb");
+  const added = (run: number) => {
+    const { filename, bytes } = newDeb(run);
+    writeFileSync(join(folder, filename), bytes);
+    return join(folder, filename);
+  };
+  const measured = async (one: (deb: string) => Promise<number>) => {
+    const seconds: number[] = [];
+    for (let run = 0; run < bench.runs; run += 1) seconds.push(await one(added(run)));
+    return seconds;
+  };
+  return [
+    await bench.peer("reprepro", "one-deb", size, async () => {
+      const copy = join(folder, "reprepro");
+      await repreproCopy(await repreproFolder(debs, size), copy);
+      return measured((deb) => repreproAdd(copy, deb));
+    }),
+    await bench.peer("aptly", "one-deb", size, async () => {
+      const copy = join(folder, "aptly");
+      await aptlyCopy(await aptlyFolder(debs, size), copy);
+      return measured((deb) => aptlyAdd(copy, deb));
+    }),
+  ];
+}
