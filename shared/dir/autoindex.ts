@@ -58,8 +58,8 @@ export function readAutoindex(html: string, pageUrl: string): ListingEntry[] {
     if (fault !== undefined) throw fail(`the name ${JSON.stringify(name.slice(0, 200))} is refused: ${fault}`);
     const isDirectory = rest.length === 1;
     const key = `${name}/${isDirectory}`;
-    // Where icons are links too, a name comes twice, and only once with its date.
-    const shown = shownBehind(html, at + link.length) ?? found.get(key)?.shown;
+    // Where icons are links too, a name comes twice: the second time with its date.
+    const shown = shownBehind(html, at + link.length);
     found.set(key, { name, isDirectory, url: `${url.origin}${url.pathname}`, ...(shown ? { shown } : {}) });
     if (found.size > MAX_ENTRIES) throw fail(`more than ${MAX_ENTRIES} entries`);
   }

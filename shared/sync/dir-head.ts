@@ -1,3 +1,4 @@
+import { AppError } from "../error.ts";
 import type { Fetched, NotModified } from "../upstream/fetch.ts";
 import { UpstreamError, UpstreamFault } from "../upstream/fetch-error.ts";
 import { withRetries } from "../upstream/fetch-retry.ts";
@@ -50,4 +51,25 @@ async function told({ ctx }: Site, head: Fetched | NotModified): Promise<Head> {
   const now = Number.isNaN(answeredAt) ? ctx.now().getTime() : answeredAt;
   const isSettled = lastModified === undefined || Math.abs(now - Date.parse(lastModified)) > SETTLED_MS;
   return { sizeBytes, version: isSettled ? JSON.stringify([etag, lastModified, sizeBytes]) : undefined };
+}
+
+/** A worker has not much longer for a whole reading. */
+const HEADS_WITHIN_MS = 8 * 60_000;
+
+/** "late": not asked, since so many were before it that the reading would not end in time. */
+export type Heads = (url: string) => Promise<Head | "absent" | "late">;
+
+export function headsWithin(site: Site): Heads {
+  const { ctx } = site;
+  const until = ctx.now().getTime() + HEADS_WITHIN_MS;
+  return async (url) => (ctx.now().getTime() > until ? "late" : headOf(site, url));
+}
+
+/** That the upstream has more files than can be asked for one by one, and what would do instead. */
+export function tooLate({ upstream }: Site, what: string, instead: string): AppError {
+  return new AppError(
+    "unprocessable",
+    `${upstream.path}: it has too many files to ask for the ${what} of each (${HEADS_WITHIN_MS / 60_000} minutes were not enough); ${instead}`,
+    { url: upstream.path },
+  );
 }

@@ -58,6 +58,14 @@ test("what SHA256SUMS names comes, and nothing else; the next sync is one reques
   expect(site.asked()).toEqual(["GET SHA256SUMS"]);
 });
 
+test("of what is summed, what is excluded by its folder stays away", async () => {
+  for (const path of ["old/a", "old/deep/b", "new/c"]) put(folder, path, path);
+  sum("old/a", "old/deep/b", "new/c");
+  const name = await made(packhouse, site.url, { exclude: ["old"] });
+  expect(await ended(packhouse, name)).toMatchObject({ state: "done", errors: [] });
+  expect(await pathsOf(packhouse, name)).toEqual(["new/c"]);
+});
+
 test("of sums that changed, only what is new is fetched", async () => {
   fill();
   sum(...NAMES);
