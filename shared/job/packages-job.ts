@@ -4,6 +4,7 @@ import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { REPO_TYPES, type Repo } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
+import { JOB_ID } from "./sync-job.ts";
 
 const PackagesJobItem = z.object({
   kind: z.literal("packages"),
@@ -56,6 +57,7 @@ export async function startPackagesJob(
 }
 
 export async function findPackagesJob(ctx: Context, id: string): Promise<PackagesJob | undefined> {
+  if (!JOB_ID.test(id)) return undefined;
   const item = await ctx.table.get(keys.job(id));
   return item?.kind === "packages" ? PackagesJobItem.parse(item) : undefined;
 }

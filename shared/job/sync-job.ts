@@ -27,6 +27,8 @@ const SyncJobItem = z.object({
   /** The commit that came of it; the one before where nothing was new. */
   commit: z.number().int().optional(),
   startedAt: z.string(),
+  /** When its packages began to be copied. */
+  copyingAt: z.string().optional(),
   updatedAt: z.string(),
 });
 
@@ -47,10 +49,11 @@ export async function tellProgress(
   await ctx.table.update(keys.job(id), { set }, { equals: { state: "working" } });
 }
 
-const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Jobs with a record are named so; what is not never becomes a key. */
+export const JOB_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function findSyncJob(ctx: Context, id: string): Promise<SyncJob | undefined> {
-  if (!ID.test(id)) return undefined;
+  if (!JOB_ID.test(id)) return undefined;
   const item = await ctx.table.get(keys.job(id));
   return item?.kind === "sync" ? SyncJobItem.parse(item) : undefined;
 }

@@ -51,7 +51,8 @@ export async function mendFailure(ctx: Context, attempt: Attempt, work: () => Pr
 }
 
 function describe(error: AppError | UpstreamFault): SyncJob["errors"][number] {
-  const url = error instanceof AppError ? error.details.url : error.url;
+  // A reader of a format names where it read.
+  const url = error instanceof AppError ? (error.details.url ?? error.details.where) : error.url;
   return { ...(typeof url === "string" ? { url } : {}), message: error.message };
 }
 

@@ -77,6 +77,7 @@ async function carryOut(site: Site, job: SyncJob, collected: Collected, state: S
     ...job,
     state: "working",
     phase: "packages",
+    copyingAt: ctx.now().toISOString(),
     rounds: job.rounds + (holding ? 0 : 1),
     packages: { done: 0, total: files },
     bytes: { done: 0, total: bytes },

@@ -5,6 +5,7 @@ import { AppError } from "../error.ts";
 import { verifyDetached } from "../signing/verify.ts";
 import { fetchBytes, fetchIfChanged } from "../upstream/fetch-bytes.ts";
 import { UpstreamError } from "../upstream/fetch-error.ts";
+import { withRetries } from "../upstream/fetch-retry.ts";
 import type { UnnamedFile, UpstreamRead } from "./found.ts";
 import { learnedOf } from "./learned.ts";
 import { type Offered, type Taken, takeFile, withCredentialsOf } from "./take.ts";
@@ -12,6 +13,7 @@ import { addressOf, type Upstream } from "./upstream.ts";
 
 const MOST_POINTER_BYTES = 16 * 1024 * 1024;
 const MOST_SIGNATURE_BYTES = 1024 * 1024;
+const POINTER_TRIES = 4;
 /** Of one index, unpacked; Debian's largest has 60 MB. */
 export const MOST_INDEX_BYTES = 2 * 1024 * 1024 * 1024;
 export const MOST_RATIO = 500;
@@ -130,10 +132,10 @@ export async function pointerAt(
   const old = before?.releases.find((one) => one.url === url);
   const want = { maxBytes: MOST_POINTER_BYTES };
   const asked = withCredentialsOf(address, url);
-  const fetched = await fetchIfChanged(ctx.fetcher, asked, {
-    ...want,
-    etag: old?.etag,
-    lastModified: old?.lastModified,
+  const validators = { etag: old?.etag, lastModified: old?.lastModified };
+  const fetched = await withRetries(() => fetchIfChanged(ctx.fetcher, asked, { ...want, ...validators }), {
+    tries: POINTER_TRIES,
+    sleep: ctx.fetcher.sleep,
   });
   if (fetched) {
     const text = await textOf(fetched.bytes, url);
@@ -142,7 +144,9 @@ export async function pointerAt(
   }
   if (!old) throw new Error("not modified, though nobody asked");
   // Another series changed: then this one is read whole too.
-  const text = async () => textOf((await fetchBytes(ctx.fetcher, asked, want)).bytes, url);
+  const again = () => fetchBytes(ctx.fetcher, asked, want);
+  const text = async () =>
+    textOf((await withRetries(again, { tries: POINTER_TRIES, sleep: ctx.fetcher.sleep })).bytes, url);
   return { url, state: old, isOld: true, text };
 }
 
@@ -150,7 +154,10 @@ export async function pointerAt(
 export async function checkDetached({ ctx, upstream, address }: Site, bytes: Uint8Array, url: string): Promise<void> {
   if (upstream.key === undefined) return;
   const want = { maxBytes: MOST_SIGNATURE_BYTES };
-  const signature = await fetchBytes(ctx.fetcher, withCredentialsOf(address, url), want);
+  const signature = await withRetries(() => fetchBytes(ctx.fetcher, withCredentialsOf(address, url), want), {
+    tries: POINTER_TRIES,
+    sleep: ctx.fetcher.sleep,
+  });
   await verifyDetached(bytes, signature.bytes, upstream.key);
 }
 

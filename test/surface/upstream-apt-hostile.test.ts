@@ -146,7 +146,7 @@ describe("credentials in the path", () => {
 
 test("a fault that passes is waited for, and the job tells of it", async () => {
   site.index();
-  site.faults.set(`${SUITE}/InRelease`, { status: 503, times: 1 });
+  site.faults.set(`${SUITE}/InRelease`, { status: 503, times: 4 });
   site.meanwhile = (path, request) => {
     if (!path.startsWith("pool/")) return false;
     site.meanwhile = () => false;

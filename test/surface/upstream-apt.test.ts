@@ -35,7 +35,11 @@ const made = (settings: object = {}) => upstreams.make(site.url, settings);
 
 test("an upstream is synced with its files, and synced again with what came and went", async () => {
   const name = await made();
-  expect(await ended(name)).toMatchObject({ state: "done", commit: 1, packages: { done: 2, total: 2 }, errors: [] });
+  const job = await ended(name);
+  expect(job).toMatchObject({ state: "done", commit: 1, packages: { done: 2, total: 2 }, errors: [], restarts: 0 });
+  expect(job.bytes.total).toBeGreaterThan(alpha.length);
+  expect(job.bytes.done).toBe(job.bytes.total);
+  expect(job.rate).toBeGreaterThan(0);
   expect(await namesOf(name)).toEqual(["alpha", "beta"]);
   expect((await packhouse.call("GET", `/blobs/${sha256Of(alpha).slice(0, 2)}/${sha256Of(alpha)}/a.deb`)).status).toBe(
     200,

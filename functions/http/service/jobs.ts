@@ -24,6 +24,10 @@ const Sync = z
     phase: z.string(),
     packages: Counted,
     bytes: Counted,
+    /** Bytes a second, since its packages began to be copied. */
+    rate: z.int(),
+    /** How often it was begun anew, since the upstream was another one meanwhile. */
+    restarts: z.int(),
     errors: z.array(z.object({ url: z.string().optional(), message: z.string() })),
     commit: z.int().optional(),
     started_at: z.string(),
@@ -64,8 +68,15 @@ export async function jobView(ctx: Context, id: string): Promise<AnyJob> {
   return { ...job, notes: [...job.notes] };
 }
 
-function syncView({ id, upstream, state, phase, packages, bytes, errors, ...job }: SyncJob): z.infer<typeof Sync> {
-  return { id, state, upstream: upstream.name, phase, packages, bytes, errors, ...timesOf(job) };
+function syncView(job: SyncJob): z.infer<typeof Sync> {
+  const { id, upstream, state, phase, packages, bytes, restarts, errors } = job;
+  const rate = rateOf(job);
+  return { id, state, upstream: upstream.name, phase, packages, bytes, rate, restarts, errors, ...timesOf(job) };
+}
+
+function rateOf({ bytes, copyingAt, updatedAt }: SyncJob): number {
+  const seconds = copyingAt === undefined ? 0 : (Date.parse(updatedAt) - Date.parse(copyingAt)) / 1000;
+  return seconds > 0 ? Math.round(bytes.done / seconds) : 0;
 }
 
 function packagesView({ id, repo, state, phase, packages, error, ...job }: PackagesJob): z.infer<typeof Packages> {
