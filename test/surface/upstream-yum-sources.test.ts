@@ -2,9 +2,11 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startPackhouse, type TestPackhouse } from "../support/packhouse.ts";
 import { buildRpm } from "../support/rpm-builder.ts";
+import { smallKey } from "../support/small-key.ts";
 import { type AptSite, startAptSite } from "../support/upstream-apt-site.ts";
 
 let packhouse: TestPackhouse;
@@ -139,4 +141,34 @@ test("packages lie where xml:base says", async () => {
     rmSync(rpm);
   }
   expect((await sync(`${site.url}/one`)).job).toMatchObject({ state: "done", packages: { done: 2, total: 2 } });
+});
+
+test("comps, modules and advisories are carried over, also to who follows, and the databases left out", async () => {
+  const write = (name: string, text: string) => {
+    writeFileSync(join(site.folder, name), text);
+    return join(site.folder, name);
+  };
+  const comps = write(
+    "comps.xml",
+    `<?xml version="1.0"?><comps><group><id>lab</id><name>Lab</name><packagelist><packagereq type="default">alpha</packagereq></packagelist></group></comps>`,
+  );
+  index("--groupfile", comps, "--database");
+  const modules = "---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: lab\n  stream: '1'\n...\n";
+  const repodata = join(site.folder, "one/repodata");
+  execFileSync("modifyrepo_c", ["--mdtype=modules", write("modules.yaml", modules), repodata], { stdio: "ignore" });
+  expect((await sync(`${site.url}/one`)).job).toMatchObject({ state: "done", commit: 1, errors: [] });
+  await packhouse.call("POST", "/repo", {
+    name: `of-${round}`,
+    type: "yum",
+    follow: `rpms-${round}`,
+    ...(await smallKey()),
+  });
+  const published = async () => (await packhouse.call("GET", `/repo/of-${round}`)).body.published_commit;
+  await expect.poll(published, { timeout: 15_000 }).toBeGreaterThan(0);
+  const repomd: string = (await packhouse.call("GET", `/yum/of-${round}/repodata/repomd.xml`)).body;
+  const types = [...repomd.matchAll(/<data type="([^"]+)"/g)].map(([, type]) => type).sort();
+  expect(types).toEqual(["filelists", "group", "group_gz", "modules", "other", "primary"]);
+  const [, href = ""] = /<data type="modules">.*?<location href="([^"]+)"/s.exec(repomd) ?? [];
+  const bytes = Buffer.from(await (await fetch(`${packhouse.url}/yum/of-${round}/${href}`)).arrayBuffer());
+  expect(gunzipSync(bytes).toString()).toBe(modules);
 });
