@@ -4,8 +4,9 @@ import { optionsOf, USAGE } from "./options.ts";
 import { installPeers, machine } from "./peers/programs.ts";
 import { tableOf, writeResults } from "./report.ts";
 import { oneDeb } from "./works/one-deb.ts";
+import { trace } from "./works/trace.ts";
 
-const WORKS: readonly Work[] = [oneDeb];
+const WORKS: readonly Work[] = [oneDeb, trace];
 
 async function main(): Promise<void> {
   const options = optionsOf(process.argv.slice(2));

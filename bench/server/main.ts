@@ -6,7 +6,7 @@ import { ACTIONS } from "./actions.ts";
 import { traced } from "./trace.ts";
 
 const Settings = z.object({ dataFolder: z.string(), trace: z.boolean(), port: z.number().int().default(0) });
-const Call = z.object({ id: z.number().int(), action: z.string(), given: z.unknown() });
+const Call = z.object({ id: z.number().int(), action: z.string(), given: z.unknown().optional() });
 
 const { dataFolder, trace, port } = Settings.parse(JSON.parse(process.argv[2] ?? "{}"));
 const server = await startServer(

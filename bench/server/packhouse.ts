@@ -46,6 +46,9 @@ export async function startBench({
     waiting.get(result.id)?.(result);
     waiting.delete(result.id);
   });
+  child.once("exit", () => {
+    for (const [id, answer] of waiting) answer({ id, result: null, error: "the Packhouse has ended" });
+  });
   const kill = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));

@@ -1,0 +1,49 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { BENCH } from "./inputs/folder.ts";
+import { RESULTS } from "./report.ts";
+import type { BenchPackhouse } from "./server/packhouse.ts";
+
+const Profile = z.object({
+  nodes: z.array(
+    z.object({
+      id: z.number(),
+      callFrame: z.object({ functionName: z.string(), url: z.string(), lineNumber: z.number() }),
+    }),
+  ),
+  samples: z.array(z.number()),
+  timeDeltas: z.array(z.number()),
+});
+
+const SHOWN = 20;
+
+/** Runs something while the server's CPU is profiled; the profile stays in `results/` for a browser's tools, its top is answered. */
+export async function profiled(packhouse: BenchPackhouse, name: string, run: () => Promise<unknown>): Promise<string> {
+  mkdirSync(RESULTS, { recursive: true });
+  const file = join(RESULTS, `${name}.cpuprofile`);
+  await packhouse.act(z.unknown(), "profile", {});
+  await run();
+  await packhouse.act(z.unknown(), "profile", { file });
+  return selfTimes(file);
+}
+
+function selfTimes(file: string): string {
+  const { nodes, samples, timeDeltas } = Profile.parse(JSON.parse(readFileSync(file, "utf8")));
+  const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
+  const times = new Map<string, number>();
+  for (const [index, id] of samples.entries()) {
+    const name = names.get(id) ?? "?";
+    times.set(name, (times.get(name) ?? 0) + (timeDeltas[index] ?? 0) / 1000);
+  }
+  const busy = [...times].filter(([name]) => !/^\((idle|program|root)\)/.test(name)).sort((a, b) => b[1] - a[1]);
+  const sum = busy.reduce((total, [, ms]) => total + ms, 0);
+  const lines = busy.slice(0, SHOWN).map(([name, ms]) => `${ms.toFixed(1).padStart(9)} ms  ${name}`);
+  return [`${sum.toFixed(0)} ms of the main thread were busy; by function alone:`, ...lines].join("\n");
+}
+
+function nameOf({ functionName, url, lineNumber }: z.infer<typeof Profile>["nodes"][number]["callFrame"]): string {
+  const path = url.startsWith("file:") ? relative(join(BENCH, ".."), fileURLToPath(url)) : url;
+  return `${functionName || "(anonymous)"} ${path === "" ? "" : `${path.replace("node_modules/", "")}:${lineNumber + 1}`}`;
+}
