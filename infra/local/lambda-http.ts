@@ -13,6 +13,11 @@ export async function callFunction(
   response: ServerResponse,
   extraHeaders: Readonly<Record<string, string>> = {},
 ): Promise<void> {
+  if (request.method === "TRACE" || request.method === "TRACK") {
+    // CloudFront refuses these itself; no function could be asked, since no Request may have them.
+    response.writeHead(405, { allow: "GET, HEAD, OPTIONS, PUT, PATCH, POST, DELETE", connection: "close" }).end();
+    return;
+  }
   const body = await bodyOf(request);
   if (body === undefined) {
     response.writeHead(413, { "content-type": "application/json", connection: "close" });

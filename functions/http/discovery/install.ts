@@ -35,7 +35,8 @@ function aptLines(root: string, repo: string, { name, version, architecture, pla
   const setUp =
     PLAIN.test(suite) && PLAIN.test(component)
       ? [
-          `sudo curl -fsSL --create-dirs -o ${key} ${root}/key.asc`,
+          "sudo install -d /etc/apt/keyrings",
+          `sudo curl -fsSL -o ${key} ${root}/key.asc`,
           `echo '${isSource ? "deb-src" : "deb"} [signed-by=${key}] ${root} ${suite} ${component}' | sudo tee ${list}.list`,
         ]
       : [`sudo curl -fsSL -o ${list}.sources ${root}/packhouse.sources`];

@@ -3,7 +3,6 @@ import type { Context as Request } from "hono";
 import { findBinary, makeLevel } from "../../../shared/binary/node.ts";
 import { checkName, checkSegments, LEVELS } from "../../../shared/binary/path.ts";
 import { awaitBinary } from "../../../shared/binary/upload.ts";
-import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
 import type { App, Env } from "../app.ts";
 import { json, Sha256Field } from "../schemas.ts";
@@ -162,21 +161,21 @@ function segmentsOf(c: Request<Env>, depth: number): readonly string[] {
 
 async function download(c: Request<Env>, segments: readonly string[]) {
   const { ctx } = c.var;
-  const stored = (await findBinary(ctx, segments))?.stored ?? (await storedAsWritten(ctx, segments));
-  if (!stored) throw new AppError("not_found", `no binary ${segments.at(-1)}, or its bytes are awaited still`);
-  const { sha256 } = stored;
-  const filename = encodeURIComponent(segments.at(-1) ?? "");
-  return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/${filename}`, 302);
-}
-
-/** An address decodes the `%3a` that a name may have, unless it was encoded once more. */
-function isSameName(name: string, inUrl: string): boolean {
-  return name === inUrl || name.replace(/%3a/gi, ":") === inUrl;
+  for (const name of namesOf(segments.at(-1) ?? "")) {
+    const stored = (await findBinary(ctx, [...segments.slice(0, -1), name]))?.stored;
+    if (!stored) continue;
+    const { sha256 } = stored;
+    return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/${encodeURIComponent(name)}`, 302);
+  }
+  throw new AppError("not_found", `no binary ${segments.at(-1)}, or its bytes are awaited still`);
 }
 
 /** `%3a` of a file name as apt-get download writes it arrives as a colon, unless whoever asks encoded it once more. */
-async function storedAsWritten(ctx: Context, segments: readonly string[]) {
-  const name = segments.at(-1) ?? "";
-  if (!name.includes(":")) return undefined;
-  return (await findBinary(ctx, [...segments.slice(0, -1), name.replaceAll(":", "%3a")]))?.stored;
+function namesOf(name: string): string[] {
+  return name.includes(":") ? [name, name.replaceAll(":", "%3a")] : [name];
+}
+
+/** The name in a body is written as it is; in an address its `%3a` may have become a colon. */
+function isSameName(name: string, inUrl: string): boolean {
+  return name === inUrl || name.replace(/%3a/gi, ":") === inUrl;
 }
