@@ -4,7 +4,9 @@ import type { Sha256 } from "./blob.ts";
 import type { Context } from "./context.ts";
 import { AppError } from "./error.ts";
 import { keys, paddedNumber, partitions, type RepoType } from "./store/keys.ts";
+import { diffTrees } from "./tree/diff.ts";
 import { type Delta, editTree, type Refusal } from "./tree/edit.ts";
+import { keptGivers, readyGivers } from "./tree/givers.ts";
 import { editHashes } from "./tree/hashes.ts";
 import { groupOf } from "./tree/layout.ts";
 import { EMPTY_ROOT, readTree } from "./tree/root.ts";
@@ -27,6 +29,8 @@ export type Commit = {
   readonly count: number;
   /** A blob that lists the files which are published beside the packages, see `tree/carried.ts`; most have none. */
   readonly carried?: Sha256 | undefined;
+  /** The root of what tells which binaries gave which rows, see `tree/givers.ts`; absent where none gave any. */
+  readonly givers?: Sha256 | undefined;
   readonly parent: number | undefined;
   readonly at: string;
   readonly by: string;
@@ -39,6 +43,7 @@ const CommitItem = z.object({
   hashes: z.custom<Sha256>((value) => typeof value === "string"),
   count: z.number().int().nonnegative(),
   carried: z.custom<Sha256>((value) => typeof value === "string").optional(),
+  givers: z.custom<Sha256>((value) => typeof value === "string").optional(),
   parent: z.number().int().optional(),
   at: z.string(),
   by: z.string(),
@@ -119,17 +124,21 @@ export async function commitDelta(
       readTree(ctx.objects, head.tree),
       readTree(ctx.objects, head.hashes),
     ]);
-    const { tree, refused, ...changes } = await editTree(ctx.objects, before, delta, groupOf(repo.type));
+    const ready = await readyGivers(ctx.objects, head.givers, delta);
+    const { tree, refused, ...changes } = await editTree(ctx.objects, before, ready.delta, groupOf(repo.type));
     const [first] = refused;
     if (wholly && first) {
       const what = decodeURIComponent(first.entry.key);
       throw new AppError("conflict", `repo ${repo.name} holds ${what} with other bytes; force replaces them`);
     }
-    if (tree.root === head.tree) return { commit: head, refused };
-    const hashes = await editHashes(ctx.objects, hashesBefore, changes);
-    const at = ctx.now().toISOString();
-    const { carried } = head;
-    const commit = childOf(head, { tree: tree.root, hashes: hashes.root, count: tree.count, carried, at, by, message });
+    const [hashes, { root }] = await Promise.all([
+      editHashes(ctx.objects, hashesBefore, changes),
+      ready.after({ refused, ...changes }),
+    ]);
+    const givers = root === EMPTY_ROOT ? undefined : root;
+    if (tree.root === head.tree && givers === head.givers) return { commit: head, refused };
+    const held = { tree: tree.root, hashes: hashes.root, count: tree.count, carried: head.carried, givers };
+    const commit = childOf(head, { ...held, at: ctx.now().toISOString(), by, message });
     return (await putCommit(ctx, repo.id, commit)) ? { commit, refused } : undefined;
   });
 }
@@ -137,20 +146,33 @@ export async function commitDelta(
 /** What a commit holds, apart from who made it when. */
 export type Holding = Pick<Commit, "tree" | "hashes" | "count" | "carried">;
 
+export type TreeTerms = Omit<CommitTerms, "wholly"> & {
+  /** The tree's own givers; or those of the head, of what the tree leaves as it is. Else its rows are there for their own sake. */
+  readonly givers?: Sha256 | "kept" | undefined;
+};
+
 /** A commit of a tree that is there already: another's head, or an earlier one's. One write, whatever its size. */
 export async function commitTree(
   ctx: Context,
   repo: Chain,
   { tree, hashes, count, carried }: Holding,
-  { by, message, onlyOn }: CommitTerms,
+  { by, message, onlyOn, givers: told }: TreeTerms,
 ): Promise<Commit> {
   return untilFirst(repo, async () => {
     const head = await headOf(ctx, repo);
     checkHead(repo, head, onlyOn);
     if (head.tree === tree && head.carried === carried) return head;
-    const commit = childOf(head, { tree, hashes, count, carried, at: ctx.now().toISOString(), by, message });
+    const givers = told === "kept" ? await giversLeft(ctx, head, tree) : told;
+    const commit = childOf(head, { tree, hashes, count, carried, givers, at: ctx.now().toISOString(), by, message });
     return (await putCommit(ctx, repo.id, commit)) ? commit : undefined;
   });
+}
+
+async function giversLeft(ctx: Context, head: Commit, root: Sha256): Promise<Sha256 | undefined> {
+  if (head.givers === undefined) return undefined;
+  const [before, after] = await Promise.all([readTree(ctx.objects, head.tree), readTree(ctx.objects, root)]);
+  const kept = await keptGivers(ctx.objects, head.givers, diffTrees(ctx.objects, before, after));
+  return kept === EMPTY_ROOT ? undefined : kept;
 }
 
 function checkHead(repo: Chain, head: Commit, onlyOn: number | undefined): void {

@@ -60,7 +60,7 @@ export async function patchPackages(
   const message = `add ${add.length} and remove ${remove.length} packages`;
   return changed(ctx, repo, terms, message, async (head) => {
     const held = await rowsOf(ctx, repo, head, [...add.map(({ sha256 }) => sha256), ...remove]);
-    const { put } = await resolveWanted(ctx, repo, held, add);
+    const { put, keep } = await resolveWanted(ctx, repo, held, add);
     const leaving = remove.flatMap((sha256) => held.get(sha256)?.map(({ key }) => key) ?? []);
     const unknown = remove.filter((sha256) => (held.get(sha256)?.length ?? 0) === 0);
     if (unknown.length > 0) {
@@ -72,6 +72,8 @@ export async function patchPackages(
     return {
       put: put.map((entry) => ({ entry, replace: terms.force === true || free.has(entry.key) })),
       remove: leaving,
+      // What is added by hand stays, whatever becomes of the binary that it came from first.
+      own: [...keep],
     };
   });
 }
@@ -145,7 +147,8 @@ function refuseTwins(entries: readonly Entry[]): void {
 export async function rollBack(ctx: Context, repo: Repo, number: number, by: string): Promise<Commit> {
   const earlier = await commitAt(ctx, repo.id, number);
   if (!earlier) throw new AppError("not_found", `repo ${repo.name} has no commit ${number}`);
-  const commit = await commitTree(ctx, repo, earlier, { by, message: `roll back to commit ${number}` });
+  const { givers } = earlier;
+  const commit = await commitTree(ctx, repo, earlier, { by, message: `roll back to commit ${number}`, givers });
   await announce(ctx, repo, commit);
   return commit;
 }

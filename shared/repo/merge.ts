@@ -50,7 +50,8 @@ export async function mergeInto(
     const merged = await merge(ctx, repo, heads, onConflict);
     const message = `merge ${heads.map(({ chain, head }) => `${chain.name}@${head.number}`).join(", ")}`;
     try {
-      const commit = await commitTree(ctx, repo, merged, { by, message, onlyOn: onlyOn ?? own });
+      const givers = own === undefined ? undefined : "kept";
+      const commit = await commitTree(ctx, repo, merged, { by, message, onlyOn: onlyOn ?? own, givers });
       await announce(ctx, repo, commit);
       return commit;
     } catch (error) {

@@ -3,10 +3,15 @@ import { compareKeys, type Entry, type Row, sameBytes, sameEntry, sameFiles } fr
 import { type BlobStore, LeafCutter, type LeafRef, readLeaf, writeLeaf } from "./leaf.ts";
 import { leafIndexOf, type Tree, writeRoot } from "./root.ts";
 
-/** A change of a tree. `replace` says whether the entry may take the place of other bytes under its key. */
+/** A change of a tree, and of what commits tell beside it. `replace`: the entry may take the place of other bytes under its key. */
 export type Delta = {
-  readonly put: readonly { readonly entry: Entry; readonly replace: boolean }[];
+  /** `giver`: the binary that it comes from, see `givers.ts`; else it is put for its own sake. */
+  readonly put: readonly { readonly entry: Entry; readonly replace: boolean; readonly giver?: string }[];
   readonly remove: readonly string[];
+  /** What a binary gives no longer; its row goes with its last giver. */
+  readonly leave?: readonly { readonly giver: string; readonly key: string }[];
+  /** Rows that stay as they are, from now on for their own sake. */
+  readonly own?: readonly string[];
 };
 
 export type Refusal = { readonly entry: Entry; readonly held: Entry };
