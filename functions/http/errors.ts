@@ -71,5 +71,5 @@ function shaped(
 }
 
 function isDiscovery(c: Request): boolean {
-  return c.req.path === "/packages" || c.req.path.startsWith("/packages/");
+  return /^\/(?:packages|search)(?:\/|$)/.test(c.req.path);
 }

@@ -29,6 +29,12 @@ export function checkName(name: string, depth: number): string {
   return name;
 }
 
+/** Refuses what no name can hold. */
+export function checkNamePart(part: string): string {
+  if (!NAME.test(part)) throw new AppError("invalid", `${quoted(part)} can be in no name: ${RULE}`);
+  return part;
+}
+
 export function checkSegments(segments: readonly string[]): readonly string[] {
   return segments.map((name, depth) => checkName(name, depth));
 }

@@ -14,6 +14,7 @@ import type { Entry } from "../tree/entry.ts";
 import type { Unsettled } from "./ingest.ts";
 import { findBinary, touchAbove, writeBinary } from "./node.ts";
 import { binaryPathOf } from "./path.ts";
+import { writeHints } from "./search-hints.ts";
 
 const PARALLEL = 8;
 
@@ -23,14 +24,15 @@ type Known = { readonly at: BinaryPath; readonly pkg: Package; readonly parsed: 
 type Work = Unsettled & { readonly known: Known | undefined; readonly job: UploadJob };
 
 /**
- * Moves the time of the levels above stored binaries, commits these to the repos that accept them, one commit a repo for all
- * of them, has those published, and closes their jobs. Safe to repeat: what a repo has already is no change.
+ * Moves the time of the levels above stored binaries, has these found, commits them to the repos that accept them, one commit a
+ * repo for all of them, has those published, and closes their jobs. Safe to repeat: what a repo has already is no change.
  */
 export async function settle(ctx: Context, unsettled: readonly Unsettled[]): Promise<void> {
   await touchAbove(
     ctx,
     unsettled.map(({ segments, stored }) => ({ segments, at: stored.at })),
   );
+  await writeHints(ctx, unsettled);
   const works = await pMap(unsettled, (one) => open(ctx, one), { concurrency: PARALLEL });
   const repos = await acceptingRepos(ctx, works);
   await pMap(repos, (repo) => takeInto(ctx, repo, works), { concurrency: PARALLEL });

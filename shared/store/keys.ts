@@ -18,16 +18,20 @@
  * | a package by its hash, and all of them     | `packages#FIRST 2 DIGITS`   | SHA-256               | get; 256 queries |
  * | what lies below a level of the discovery tree | `level#PATH`             | next segment          | query, pages   |
  * | one level or binary of it                  | `level#PATH OF ITS PARENT`  | its name              | get            |
+ * | binaries by the hash, the builder or the ref of their bytes | `binaries#FIELD#VALUE` | PATH | query, pages |
  * | how far the hash of a large upload is      | `upload#ID`                 | `hash`                | get            |
  * | whether a blob is a package map that we wrote | `map#SHA-256`            | `map`                 | get            |
  * | a job                                      | `job#ID`                    | `job`                 | get            |
  * | a token by its hash                        | `token#SHA-256`             | `token`               | get            |
  */
-import type { Sha256 } from "../blob.ts";
+import { type Sha256, sha256Of } from "../blob.ts";
 
 export type ItemKey = { readonly pk: string; readonly sk: string };
 
 export type RepoType = "apt" | "yum" | "dir";
+
+/** By what binaries are found beside their path. */
+export type HintField = "sha256" | "built_by" | "ref";
 
 const DIGITS = 12;
 
@@ -65,6 +69,11 @@ export const keys = {
     pk: `level#${segments.slice(0, -1).join("/")}`,
     sk: segments.at(-1) ?? "",
   }),
+  /** By what is told of a stored binary; a hint, which its leaf confirms. */
+  binaryHint: (field: HintField, value: string, path: string): ItemKey => ({
+    pk: partitions.binaryHints(field, value),
+    sk: path,
+  }),
   uploadHash: (uploadId: string): ItemKey => ({ pk: `upload#${uploadId}`, sk: "hash" }),
   /** Only such a blob, and a file that was uploaded, may be read back as a map. */
   packageMap: (sha256: Sha256): ItemKey => ({ pk: `map#${sha256}`, sk: "map" }),
@@ -86,4 +95,6 @@ export const partitions = {
   /** By the first two digits of the hash. */
   packages: (prefix: string) => `packages#${prefix}`,
   level: (segments: readonly string[]) => `level#${segments.join("/")}`,
+  /** A value may be any text, and longer than a key: so its hash stands for it. */
+  binaryHints: (field: HintField, value: string) => `binaries#${field}#${field === "sha256" ? value : sha256Of(value)}`,
 } as const;

@@ -7,7 +7,7 @@ import type { App } from "../app.ts";
 export function refuseOtherMethods(app: App): void {
   const known = new Map<string, Set<string>>();
   for (const { method, path } of app.routes) {
-    if (method === "ALL" || !/^\/packages(?:\/|$)/.test(path)) continue;
+    if (method === "ALL" || !/^\/(?:packages|search)(?:\/|$)/.test(path)) continue;
     const methods = known.get(path) ?? new Set();
     known.set(path, methods.add(method));
     if (method === "GET") methods.add("HEAD");

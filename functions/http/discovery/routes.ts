@@ -10,6 +10,7 @@ import { info } from "./info-page.ts";
 import { list } from "./listing.ts";
 import { longForm } from "./long-form.ts";
 import { refuseOtherMethods } from "./methods.ts";
+import { search } from "./search.ts";
 import { UploadView, uploads, uploadView } from "./upload.ts";
 import { discoveryUrl, Listing } from "./view.ts";
 
@@ -94,6 +95,7 @@ export function discovery(app: App): void {
   );
   postBinary(app, binary, LEAF_DEPTH);
   uploads(app);
+  search(app);
   refuseOtherMethods(app);
 }
 
