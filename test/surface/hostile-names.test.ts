@@ -23,6 +23,14 @@ const REFUSED = [
   "\0",
   "%2e%2e",
   "%2f",
+  "%",
+  "100%",
+  "%41",
+  "%25",
+  "%3",
+  "a\tb",
+  "a\x7fb",
+  "a\x85b",
   "päckage",
   "пакет",
   "包",
@@ -129,13 +137,25 @@ test.each([
   expect([400, 404]).toContain(status);
 });
 
+test("%3a stands in the name of a binary alone", async () => {
+  for (const path of ["/packages/", "/packages/a", "/packages/a/b", "/packages/a/b/c"]) {
+    const { status, body } = await packhouse.call("POST", path, { name: "a%3ab" });
+    expect([path, status, body.msg]).toEqual([path, 400, expect.stringContaining("a name has 1 to 200")]);
+  }
+  expect((await packhouse.call("POST", "/packages/a/b/c/d", { name: "a%3Ab" })).status).toBe(200);
+});
+
 test("an architecture that ends as another surface's files do is refused, and a distribution called distributions", async () => {
   for (const name of ["a.use", "a.checksums", "a.checksums.sig"]) {
     const { status, body } = await packhouse.call("POST", "/packages/a/b/c", { name });
     expect(status).toBe(400);
     expect(body.message).toContain("reserved");
   }
-  expect((await packhouse.call("POST", "/packages/a", { name: "distributions" })).status).toBe(400);
+  // Elsewhere these are names as any.
+  expect((await packhouse.call("POST", "/packages/a/b", { name: "a.use" })).status).toBe(200);
+  const { status, body } = await packhouse.call("POST", "/packages/a", { name: "distributions" });
+  expect([status, body.msg]).toEqual([400, expect.stringContaining("long form")]);
+  expect((await packhouse.call("POST", "/packages", { name: "distributions" })).status).toBe(200);
 });
 
 test("repos may be called like parts of the language they are told in", async () => {
