@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { debsFolder, debsIndex } from "./inputs/debs.ts";
 import { INPUTS } from "./inputs/folder.ts";
+import { rpmsFolder } from "./inputs/rpms.ts";
 import { openSource, type Source } from "./inputs/stanzas.ts";
 import type { Options } from "./options.ts";
 import { type BenchPackhouse, copyOf, startBench } from "./server/packhouse.ts";
@@ -44,10 +45,11 @@ export type Bench = {
   files(size: number): number;
   /** The stand-ins of a size. */
   debs(size: number): Promise<string>;
+  rpms(size: number): Promise<string>;
   /** A Packhouse over a copy of a published, signed repo `bench` of that size; at rest. */
   published(type: "apt" | "yum", size: number, given?: { readonly trace?: boolean }): Promise<BenchPackhouse>;
-  /** Measured now, or taken from an earlier run where that would take too long for a quick one. */
-  peer(name: string, work: string, size: number, measure: () => Promise<readonly number[]>): Promise<PeerTime>;
+  /** At most one: measured now, or taken from an earlier run where that would take too long for a quick one. */
+  peer(name: string, work: string, size: number, measure: () => Promise<readonly number[]>): Promise<PeerTime[]>;
   end(): Promise<void>;
 };
 
@@ -68,6 +70,7 @@ export function openBench(options: Options): Bench {
     },
     files: (size) => Math.min(size, MOST_FILES),
     debs: (size) => debsFolder(source, bench.files(size)),
+    rpms: (size) => rpmsFolder(source, bench.files(size)),
     async published(type, size, { trace = false } = {}) {
       const name = `${type}-${size}`;
       const seed = seeds.get(name) ?? publishSeed(bench, type, size);
@@ -75,17 +78,20 @@ export function openBench(options: Options): Bench {
       return startBench({ dataFolder: copyOf(await seed), trace });
     },
     async peer(name, work, size, measure) {
+      if (options.alone) return [];
       const known = readKept(keptFile);
       const key = `${source.id} ${name} ${work} ${size}`;
       const seconds = known[key];
-      if (options.quick && seconds && Math.min(...seconds) > SLOW_SECONDS) return { name, seconds, kept: true };
+      if (options.quick && seconds && Math.min(...seconds) > SLOW_SECONDS) return [{ name, seconds, kept: true }];
       const measured = await measure();
       mkdirSync(INPUTS, { recursive: true });
       writeFileSync(keptFile, JSON.stringify({ ...readKept(keptFile), [key]: measured }, null, 2));
-      return { name, seconds: measured, kept: false };
+      return [{ name, seconds: measured, kept: false }];
     },
     async end() {
-      for (const seed of seeds.values()) rmSync(await seed, { recursive: true, force: true });
+      for (const seed of await Promise.allSettled(seeds.values())) {
+        if (seed.status === "fulfilled") rmSync(seed.value, { recursive: true, force: true });
+      }
       rmSync(root, { recursive: true, force: true });
     },
   };
@@ -99,11 +105,24 @@ function readKept(file: string): z.infer<typeof Kept> {
 }
 
 async function publishSeed(bench: Bench, type: "apt" | "yum", size: number): Promise<string> {
-  const packhouse = await startBench();
-  await packhouse.call(z.unknown(), "POST", "/repo", { name: "bench", type, architectures: ["amd64"] });
-  const packages = { index: debsIndex(await bench.debs(size)), count: size };
-  await packhouse.act(z.unknown(), "commit", { type, name: "bench", packages, announced: true });
+  const { packhouse, commit } = await withTree(bench, type, size);
+  await commit();
   await untilPublished(packhouse, "bench");
   await packhouse.kill();
   return packhouse.dataFolder;
+}
+
+const Tree = z.object({ seconds: z.number(), holding: z.unknown() });
+
+/** A Packhouse with an empty repo `bench` and a tree to which nothing refers; it did not write that itself, so that its memory is what `commit` takes. */
+export async function withTree(bench: Bench, type: "apt" | "yum", size: number) {
+  const writer = await startBench();
+  await writer.call(z.unknown(), "POST", "/repo", { name: "bench", type, architectures: ["amd64"] });
+  const index = type === "yum" ? await bench.rpms(size) : debsIndex(await bench.debs(size));
+  const { seconds, holding } = await writer.act(Tree, "tree", { type, packages: { index, count: size } });
+  await writer.kill();
+  const packhouse = await startBench({ dataFolder: writer.dataFolder });
+  await untilPublished(packhouse, "bench");
+  const commit = () => packhouse.act(z.unknown(), "commit", { type, name: "bench", holding });
+  return { packhouse, commit, treeSeconds: seconds };
 }

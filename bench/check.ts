@@ -7,14 +7,14 @@ import { sha256Of } from "../shared/blob.ts";
 import type { BenchPackhouse } from "./server/packhouse.ts";
 
 /** What apt would see: the index that a signed InRelease leads to, each hash on the way checked. Stanza by stanza. */
-export async function readPublished(packhouse: BenchPackhouse, name: string): Promise<string[]> {
+export async function readPublished(packhouse: BenchPackhouse, name: string, suite = "stable"): Promise<string[]> {
   const root = `${packhouse.url}/apt/${name}`;
-  const [signed, key] = await Promise.all([bytesAt(`${root}/dists/stable/InRelease`), bytesAt(`${root}/key.gpg`)]);
+  const [signed, key] = await Promise.all([bytesAt(`${root}/dists/${suite}/InRelease`), bytesAt(`${root}/key.gpg`)]);
   const release = verified(signed, key);
   const listed = (path: string) =>
     new RegExp(`^ ([0-9a-f]{64}) +(\\d+) ${path}$`, "m").exec(release)?.[1] ?? refuse(`no ${path} in InRelease`);
   const packed = listed("main/binary-amd64/Packages.gz");
-  const bytes = await bytesAt(`${root}/dists/stable/main/binary-amd64/by-hash/SHA256/${packed}`);
+  const bytes = await bytesAt(`${root}/dists/${suite}/main/binary-amd64/by-hash/SHA256/${packed}`);
   if (sha256Of(bytes) !== packed) refuse("Packages.gz is not what InRelease says");
   const plain = gunzipSync(bytes);
   if (sha256Of(plain) !== listed("main/binary-amd64/Packages")) refuse("Packages is not what InRelease says");

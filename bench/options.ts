@@ -8,11 +8,13 @@ export type Options = {
   readonly only: readonly string[];
   readonly runs: number;
   readonly profile: boolean;
+  /** Peers are left out. */
+  readonly alone: boolean;
   readonly kills: number;
 };
 
 export const USAGE = `npm run bench -- [--quick] [--growth] [--packages FILE] [--sizes 1000,60000] [--only WORK,…] [--runs N]
-                 [--profile] [--kills N]`;
+                 [--profile] [--alone] [--kills N]`;
 
 export function optionsOf(args: readonly string[]): Options {
   const { values } = parseArgs({
@@ -20,6 +22,7 @@ export function optionsOf(args: readonly string[]): Options {
     options: {
       quick: { type: "boolean", default: false },
       growth: { type: "boolean", default: false },
+      alone: { type: "boolean", default: false },
       profile: { type: "boolean", default: false },
       packages: { type: "string" },
       sizes: { type: "string", default: "60000" },
@@ -28,7 +31,7 @@ export function optionsOf(args: readonly string[]): Options {
       kills: { type: "string" },
     },
   });
-  const { quick, growth, profile, packages } = values;
+  const { quick, growth, profile, alone, packages } = values;
   const number = (text: string) => {
     if (!/^[1-9]\d{0,6}$/.test(text)) throw new Error(`${JSON.stringify(text)} is no number\n${USAGE}`);
     return Number(text);
@@ -37,6 +40,7 @@ export function optionsOf(args: readonly string[]): Options {
     quick,
     growth,
     profile,
+    alone,
     packages,
     sizes: values.sizes.split(",").map(number),
     only: values.only.split(",").filter((name) => name !== ""),

@@ -1,12 +1,30 @@
 /** What work at Debian's size takes, beside the tools that a user would pick instead: `npm run bench`. */
 import { openBench, type Row, type Work } from "./bench.ts";
 import { optionsOf, USAGE } from "./options.ts";
-import { installPeers, machine } from "./peers/programs.ts";
+import { closeGnupg, installPeers, machine } from "./peers/programs.ts";
 import { tableOf, writeResults } from "./report.ts";
+import { diffAndBack, oldCommit } from "./works/history.ts";
+import { manyUploads } from "./works/many-uploads.ts";
 import { oneDeb } from "./works/one-deb.ts";
+import { firstRpms, oneRpm } from "./works/rpm.ts";
+import { syncFiles, syncMetadata } from "./works/sync.ts";
 import { trace } from "./works/trace.ts";
+import { firstPublication, nothingChanged, secondRepo } from "./works/whole-repo.ts";
 
-const WORKS: readonly Work[] = [oneDeb, trace];
+const WORKS: readonly Work[] = [
+  oneDeb,
+  oneRpm,
+  trace,
+  firstPublication,
+  firstRpms,
+  nothingChanged,
+  secondRepo,
+  oldCommit,
+  diffAndBack,
+  manyUploads,
+  syncMetadata,
+  syncFiles,
+];
 
 async function main(): Promise<void> {
   const options = optionsOf(process.argv.slice(2));
@@ -39,6 +57,7 @@ async function main(): Promise<void> {
     }
   } finally {
     await bench.end();
+    closeGnupg();
   }
   console.log(`\n${tableOf(rows)}\n* measured by an earlier run on this machine`);
   writeResults(rows);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { sha256Of } from "../shared/blob.ts";
 import type { BenchPackhouse } from "./server/packhouse.ts";
 
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 1_800_000;
 /** Longer than a publication waits behind the one before. */
 const REST_MS = 1100;
 
@@ -38,6 +38,20 @@ export async function until(isSo: () => Promise<boolean>, everyMs: number): Prom
   }
 }
 
+/** How long something takes, in seconds. */
+export async function secondsOf(run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return (performance.now() - start) / 1000;
+}
+
+/** As many times as the bench wants. */
+export async function repeated(runs: number, run: (nth: number) => Promise<number>): Promise<number[]> {
+  const seconds: number[] = [];
+  for (let nth = 0; nth < runs; nth += 1) seconds.push(await run(nth));
+  return seconds;
+}
+
 /** Seconds until a pointer of a repo holds something else than before `act` began. */
 export async function untilChanged(
   packhouse: BenchPackhouse,
@@ -56,13 +70,13 @@ const Awaited = z.object({
   upload: z.object({ method: z.string(), url: z.string(), headers: z.record(z.string(), z.string()) }).nullable(),
 });
 
-/** What CI does: POST, PUT, and the job's end. Answers the package's hash. */
-export async function upload(
+/** What CI does: POST and PUT. Answers the package's hash, and the job that ends when clients see it. */
+export async function send(
   packhouse: BenchPackhouse,
   folder: string,
   filename: string,
   bytes: Buffer,
-): Promise<string> {
+): Promise<{ sha256: string; job: string }> {
   const sha256 = sha256Of(bytes);
   const body = { name: filename, sha256, size: bytes.length };
   const asked = await packhouse.call(Awaited, "POST", `/packages/${folder}/`, body);
@@ -71,7 +85,18 @@ export async function upload(
     const put = await fetch(url, { ...request, body: new Uint8Array(bytes) });
     if (put.status !== 200) throw new Error(`PUT ${filename}: ${put.status} ${await put.text()}`);
   }
-  const { state } = await packhouse.call(z.object({ state: z.string() }), "GET", `${asked.job}?wait=25`);
+  return { sha256, job: asked.job };
+}
+
+/** The same, and waits for the job's end. */
+export async function upload(
+  packhouse: BenchPackhouse,
+  folder: string,
+  filename: string,
+  bytes: Buffer,
+): Promise<string> {
+  const { sha256, job } = await send(packhouse, folder, filename, bytes);
+  const { state } = await packhouse.call(z.object({ state: z.string() }), "GET", `${job}?wait=25`);
   if (state !== "done") throw new Error(`the upload of ${filename} is ${state}`);
   return sha256;
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -68,6 +68,13 @@ export function gnupgHome(): string {
   const args = ["--homedir", home, "--batch", "--quiet", "--passphrase", "", "--quick-generate-key"];
   execFileSync("gpg", [...args, "bench@example.org", "rsa4096", "sign", "never"], { stdio: "pipe" });
   return home;
+}
+
+export function closeGnupg(): void {
+  if (home === undefined) return;
+  execFileSync("gpgconf", ["--homedir", home, "--kill", "all"]);
+  rmSync(home, { recursive: true, force: true });
+  home = undefined;
 }
 
 export function machine(): string {

@@ -1,8 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
 import { z } from "zod";
+import { parseSha256 } from "../../shared/blob.ts";
 import { commitTree } from "../../shared/commit.ts";
 import type { Context } from "../../shared/context.ts";
+import { publishRepo } from "../../shared/publication/publish.ts";
 import { announce } from "../../shared/repo/announce.ts";
 import { findRepo } from "../../shared/repo/repo.ts";
 import { compareKeys, type Entry } from "../../shared/tree/entry.ts";
@@ -12,33 +14,52 @@ import { writeTree } from "../../shared/tree/write.ts";
 import { entriesOf, Listed } from "./entries.ts";
 import { takeSpans } from "./trace.ts";
 
-const Commit = z.object({
-  type: z.enum(["apt", "yum"]),
+const Type = z.enum(["apt", "yum"]);
+const Wanted = z.object({ type: Type, packages: Listed });
+const hex = z.string().transform(parseSha256);
+const Holding = z.object({
+  type: Type,
   name: z.string(),
-  packages: Listed,
-  /** Whether what follows from a commit follows: its publication. */
-  announced: z.boolean(),
+  holding: z.object({ tree: hex, hashes: hex, count: z.number() }),
 });
+const Ref = z.object({ type: Type, name: z.string() });
 const Profile = z.object({ file: z.string().optional() });
 
 let session: Session | undefined;
 
 /** What the parent may ask for. Trees are set up through the domain, without sixty thousand uploads. */
 export const ACTIONS: Readonly<Record<string, (ctx: Context, given: unknown) => Promise<unknown>>> = {
-  async commit(ctx, given) {
-    const { type, name, packages, announced } = Commit.parse(given);
-    const repo = await findRepo(ctx, { type, name });
-    if (!repo) throw new Error(`no ${type} repo ${name}`);
+  /** Writes a tree to which nothing refers yet. */
+  async tree(ctx, given) {
+    const { type, packages } = Wanted.parse(given);
     const entries = (await entriesOf(type, packages)).sort((a, b) => compareKeys(a.key, b.key));
     const start = performance.now();
     const tree = await writeTree(ctx.objects, each(entries), groupOf(type));
     const rows = entries.flatMap(rowsByHash).sort((a, b) => compareKeys(a.key, b.key));
     const hashes = await writeTree(ctx.objects, each(rows), everything);
-    const holding = { tree: tree.root, hashes: hashes.root, count: tree.count };
-    const commit = await commitTree(ctx, repo, holding, { by: "bench", message: "set up" });
     const seconds = (performance.now() - start) / 1000;
-    if (announced) await announce(ctx, repo, commit);
-    return { commit: commit.number, count: tree.count, seconds };
+    return { type, holding: { tree: tree.root, hashes: hashes.root, count: tree.count }, seconds };
+  },
+
+  /** Makes a tree a repo's head; what follows from a commit follows. */
+  async commit(ctx, given) {
+    const { type, name, holding } = Holding.parse(given);
+    const repo = await findRepo(ctx, { type, name });
+    if (!repo) throw new Error(`no ${type} repo ${name}`);
+    const commit = await commitTree(ctx, repo, holding, { by: "bench", message: "set up" });
+    await announce(ctx, repo, commit);
+  },
+
+  /** A publication's run, in this process; how long it took and what it wrote. */
+  async publish(ctx, given) {
+    const ref = Ref.parse(given);
+    takeSpans();
+    const start = performance.now();
+    await publishRepo(ctx, ref);
+    const seconds = (performance.now() - start) / 1000;
+    const spans = takeSpans();
+    const writes = spans.filter(({ name }) => /\.(?:put|update|delete)/.test(name)).length;
+    return { seconds, requests: spans.length, writes };
   },
 
   async spans() {

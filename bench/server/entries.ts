@@ -1,10 +1,14 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
 import { readPackages } from "../../shared/apt/index-packages.ts";
 import { rewriteBinaryStanza } from "../../shared/apt/index-rewrite.ts";
-import { parseSha256, sha256Of } from "../../shared/blob.ts";
+import { parseSha256, rangesOf, sha256Of } from "../../shared/blob.ts";
 import type { Entry } from "../../shared/tree/entry.ts";
-import { aptKey, PACKAGES } from "../../shared/tree/layout.ts";
+import { aptKey, PACKAGES, yumKey } from "../../shared/tree/layout.ts";
+import { packageChunks } from "../../shared/yum/chunks.ts";
+import { readRpm } from "../../shared/yum/rpm.ts";
+import { listedRpms } from "../inputs/rpms.ts";
 
 /** The first so many packages of an index; beyond its end again, under other names and hashes. */
 export const Listed = z.object({ index: z.string(), count: z.number().int() });
@@ -13,8 +17,29 @@ export type Listed = z.infer<typeof Listed>;
 const PLACE = { suite: "stable", component: "main" };
 
 export async function entriesOf(type: "apt" | "yum", listed: Listed): Promise<Entry[]> {
-  if (type === "yum") throw new Error("not yet");
-  return aptEntries(listed);
+  return type === "yum" ? yumEntries(listed) : aptEntries(listed);
+}
+
+/** `index` is the folder of the rpms; each is read as an upload is. */
+async function yumEntries({ index, count }: Listed): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  const listed = listedRpms(index);
+  for (let round = 1; entries.length < count; round += 1) {
+    for (const { filename, sha256: given, sizeBytes } of listed.slice(0, count - entries.length)) {
+      const found = await readRpm(rangesOf(readFileSync(join(index, "packages", filename))));
+      const parsed = round === 1 ? found : { ...found, name: `${found.name}-${round}` };
+      const sha256 = round === 1 ? parseSha256(given) : sha256Of(`${given} ${round}`);
+      const href = `pool/${sha256}/${filename}`;
+      const chunks = packageChunks({ rpm: parsed, sha256, sizeBytes, href, fileTime: parsed.buildTime });
+      const buffers = Object.entries(chunks).map(([kind, text]) => [kind, Buffer.from(text)]);
+      entries.push({
+        key: yumKey(parsed),
+        files: [{ name: filename, sha256, sizeBytes }],
+        chunks: Object.fromEntries(buffers),
+      });
+    }
+  }
+  return entries;
 }
 
 async function aptEntries({ index, count }: Listed): Promise<Entry[]> {

@@ -57,15 +57,15 @@ async function peers(bench: Bench, size: number) {
     return seconds;
   };
   return [
-    await bench.peer("reprepro", "one-deb", size, async () => {
+    ...(await bench.peer("reprepro", "one-deb", size, async () => {
       const copy = join(folder, "reprepro");
       await repreproCopy(await repreproFolder(debs, size), copy);
       return measured((deb) => repreproAdd(copy, deb));
-    }),
-    await bench.peer("aptly", "one-deb", size, async () => {
+    })),
+    ...(await bench.peer("aptly", "one-deb", size, async () => {
       const copy = join(folder, "aptly");
       await aptlyCopy(await aptlyFolder(debs, size), copy);
       return measured((deb) => aptlyAdd(copy, deb));
-    }),
+    })),
   ];
 }

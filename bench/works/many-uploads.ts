@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { countsOf } from "../../test/support/surface-cost.ts";
+import type { Work } from "../bench.ts";
+import { readPublished } from "../check.ts";
+import { newDeb } from "../inputs/debs.ts";
+import { profiled } from "../profile.ts";
+import { peakOf, repoState, rest, secondsOf, send, until, untilPublished } from "../steps.ts";
+
+const CLIENTS = 50;
+const UPLOADS = 200;
+/** Files of an apt repo that each publication writes. */
+const POINTERS = 3;
+
+export const manyUploads: Work = {
+  name: "many-uploads",
+  what: `${UPLOADS} uploads by ${CLIENTS} clients at once into one repo, until clients see all of them`,
+  isQuick: true,
+  async run(bench, size) {
+    const packhouse = await bench.published("apt", size, { trace: true });
+    try {
+      const Spans = z.array(z.object({ name: z.string() }));
+      await packhouse.call(z.unknown(), "PUT", "/repo/bench", { accepts: ["bulk/debian/*/*"] });
+      await untilPublished(packhouse, "bench");
+      await rest();
+      await packhouse.act(Spans, "spans");
+      await peakOf(packhouse, true);
+      const numbers = Array.from({ length: UPLOADS }, (_, index) => index);
+      const client = async () => {
+        for (let number = numbers.shift(); number !== undefined; number = numbers.shift()) {
+          const deb = newDeb(number);
+          await send(packhouse, "bulk/debian/bookworm/amd64", deb.filename, deb.bytes);
+        }
+      };
+      const before = await repoState(packhouse, "bench");
+      let sent = 0;
+      const work = async () => {
+        sent = await secondsOf(() => Promise.all(Array.from({ length: CLIENTS }, client)));
+        await until(async () => {
+          const { packages, commit, published_commit } = await repoState(packhouse, "bench");
+          return packages === size + UPLOADS && commit === published_commit;
+        }, 100);
+      };
+      const seconds = await secondsOf(async () => {
+        if (bench.options.profile) console.log(await profiled(packhouse, `many-uploads-${size}`, work));
+        else await work();
+      });
+      const spans = await packhouse.act(Spans, "spans");
+      const publications = spans.filter(({ name }) => name === "objects.putPointer").length / POINTERS;
+      const { length } = await readPublished(packhouse, "bench");
+      if (length !== size + UPLOADS) throw new Error(`wrong result: ${length} packages`);
+      const commits = (await repoState(packhouse, "bench")).commit - before.commit;
+      const note = `all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${spans.length} requests to table, store and queues`;
+      console.log(countsOf(spans.map(({ name }) => name)));
+      return [{ work: "many-uploads", size, seconds: [seconds], peakMb: await peakOf(packhouse), peers: [], note }];
+    } finally {
+      await packhouse.remove();
+    }
+  },
+};

@@ -1,0 +1,124 @@
+import { join } from "node:path";
+import { z } from "zod";
+import { type Bench, type Work, withTree } from "../bench.ts";
+import { expectStanzas, readPublished } from "../check.ts";
+import { readIndex } from "../inputs/debs.ts";
+import { aptly, aptlyCopy, aptlyFolder, aptlyPublish, aptlyUpdate } from "../peers/aptly.ts";
+import { peakOf, repeated, rest, secondsOf, untilChanged } from "../steps.ts";
+
+const IN_RELEASE = "dists/stable/InRelease";
+
+export const firstPublication: Work = {
+  name: "first-publication",
+  what: "first publication of all, from the commit to the InRelease; how long the tree takes is told beside it",
+  isQuick: true,
+  async run(bench, size) {
+    const written: number[] = [];
+    const peaks: number[] = [];
+    const seconds = await repeated(bench.runs, async (nth) => {
+      const { packhouse, commit, treeSeconds } = await withTree(bench, "apt", size);
+      try {
+        written.push(treeSeconds);
+        await rest();
+        await peakOf(packhouse, true);
+        const taken = await untilChanged(packhouse, `/apt/bench/${IN_RELEASE}`, commit);
+        peaks.push(await peakOf(packhouse));
+        if (nth === 0 && bench.files(size) === size) {
+          expectStanzas(await readPublished(packhouse, "bench"), readIndex(await bench.debs(size)));
+        }
+        return taken;
+      } finally {
+        await packhouse.remove();
+      }
+    });
+    const peers = await aptlyPeer(bench, "first-publication", size, async (copy, kept) => {
+      await aptlyCopy(kept, copy, { published: false });
+      return aptlyPublish(copy);
+    });
+    const note = `tree written in ${Math.min(...written).toFixed(2)} s`;
+    return [{ work: "first-publication", size, seconds, peakMb: Math.max(...peaks), peers, note }];
+  },
+};
+
+export const nothingChanged: Work = {
+  name: "nothing-changed",
+  what: "a publication where nothing changed",
+  isQuick: true,
+  async run(bench, size) {
+    const packhouse = await bench.published("apt", size, { trace: true });
+    try {
+      await rest();
+      const Published = z.object({ seconds: z.number(), requests: z.number(), writes: z.number() });
+      let note = "";
+      const seconds = await repeated(bench.runs, async () => {
+        const done = await packhouse.act(Published, "publish", { type: "apt", name: "bench" });
+        if (done.writes > 0) throw new Error(`wrong result: ${done.writes} writes where nothing changed`);
+        note = `${done.requests} requests, none writes`;
+        return done.seconds;
+      });
+      const peers = await aptlyPeer(bench, "nothing-changed", size, async (copy, kept) => {
+        await aptlyCopy(kept, copy);
+        return aptlyUpdate(copy);
+      });
+      return [{ work: "nothing-changed", size, seconds, peakMb: await peakOf(packhouse), peers, note }];
+    } finally {
+      await packhouse.remove();
+    }
+  },
+};
+
+export const secondRepo: Work = {
+  name: "second-repo",
+  what: "a second repo synced from the first, published and signed with its own key",
+  isQuick: true,
+  async run(bench, size) {
+    const packhouse = await bench.published("apt", size);
+    try {
+      await peakOf(packhouse, true);
+      const seconds = await repeated(bench.runs, async (nth) => {
+        const name = `fork-${nth}`;
+        await packhouse.call(z.unknown(), "POST", "/repo", { name, type: "apt", architectures: ["amd64"] });
+        await rest();
+        return untilChanged(packhouse, `/apt/${name}/${IN_RELEASE}`, () =>
+          packhouse.call(z.unknown(), "PUT", `/repo/${name}/packages`, { sync: { name: "bench", type: "repo" } }),
+        );
+      });
+      const peakMb = await peakOf(packhouse);
+      expectStanzas(await readPublished(packhouse, "fork-0"), await readPublished(packhouse, "bench"));
+      const peers = await aptlyPeer(bench, "second-repo", size, async (copy, kept) => {
+        await aptlyCopy(kept, copy);
+        return secondsOf(async () => {
+          await aptly(copy, "snapshot", "create", "fork", "from", "repo", "bench");
+          await aptly(
+            copy,
+            "publish",
+            "snapshot",
+            "-batch",
+            "-gpg-key=bench@example.org",
+            "-distribution=stable",
+            "fork",
+            "fork",
+          );
+        });
+      });
+      return [{ work: "second-repo", size, seconds, peakMb, peers }];
+    } finally {
+      await packhouse.remove();
+    }
+  },
+};
+
+/** One run of aptly in a copy of the kept repo: what it does is slow and steady. */
+export async function aptlyPeer(
+  bench: Bench,
+  work: string,
+  size: number,
+  run: (copy: string, kept: string) => Promise<number>,
+) {
+  if (bench.files(size) !== size) return [];
+  const measure = async () => {
+    const kept = await aptlyFolder(await bench.debs(size), size);
+    return [await run(join(bench.folder(work), "aptly"), kept)];
+  };
+  return bench.peer("aptly", work, size, measure);
+}
