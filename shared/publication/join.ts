@@ -4,9 +4,9 @@ import { gzip } from "node:zlib";
 import pMap from "p-map";
 import { type Sha256, sha256Of } from "../blob.ts";
 import type { BlobStore, Fragment } from "../tree/leaf.ts";
-import { unpackFragment } from "../tree/leaf.ts";
 import { type XzBlock, xzBlockOf, xzStreamOf } from "../xz-encode/stream.ts";
 import type { IndexRecord } from "./manifest.ts";
+import { fragmentReader } from "./warm-fragments.ts";
 import type { XzBlocks } from "./xz-blocks.ts";
 
 const gzipAsync = promisify(gzip);
@@ -25,7 +25,7 @@ type Frame = {
  * blocks of one stream. `head` and `foot` frame them where the format wants it (yum). Without change since `before` nothing is
  * read or written.
  *
- * Costs a read of each fragment and one write; in xz, a read of each block, one request for each hundred, and one write more.
+ * Costs a read of each fragment that the process does not hold still and one write; in xz, a read of each block, one request for each hundred, and one write more.
  */
 export async function joinIndex(
   store: BlobStore,
@@ -54,10 +54,10 @@ export async function joinIndex(
   await xz?.recall(fragments);
   // An index without any member would be an empty file, which is no gzip.
   if (head !== "" || fragments.length === 0) await addText(head);
+  const read = fragmentReader(store, fragments);
   for (let start = 0; start < fragments.length; start += PARALLEL_READS) {
     const batch = await pMap(fragments.slice(start, start + PARALLEL_READS), async (fragment) => {
-      const packed = await store.getBlob(fragment.sha256);
-      const text = await unpackFragment(packed, fragment);
+      const { packed, text } = await read(fragment);
       return [packed, text, await xz?.blockOf(fragment, text)] as const;
     });
     for (const [packed, text, block] of batch) {
