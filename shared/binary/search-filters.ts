@@ -54,6 +54,6 @@ export function isLeafWanted(filters: SearchFilters, binary: Binary, now: string
 /** By what a stored binary is found beside its path. */
 export type Told = Pick<SearchFilters, "sha256" | "builtBy" | "ref">;
 
-export function toldOf({ sha256 }: StoredBinary): Told {
-  return { sha256 };
+export function toldOf({ sha256, labels }: StoredBinary): Told {
+  return { sha256, builtBy: labels?.builtBy, ref: labels?.ref };
 }

@@ -11,7 +11,7 @@ import {
   type Told,
   toldOf,
 } from "./search-filters.ts";
-import { BATCH_KEYS, type FoundBinary, ofVersion, SEARCH_TERMS, type SearchPage } from "./search-page.ts";
+import { BATCH_KEYS, type FoundBinary, ofVersion, type SearchPage, type SearchTerms } from "./search-page.ts";
 
 const PARALLEL = 8;
 
@@ -67,6 +67,7 @@ export async function findHinted(
   filters: SearchFilters,
   [field, value]: Hint,
   given: string | undefined,
+  terms: SearchTerms,
 ): Promise<SearchPage> {
   const partition = partitions.binaryHints(field, value);
   const common = commonSegments(filters).join("/");
@@ -76,16 +77,17 @@ export async function findHinted(
   const found: FoundBinary[] = [];
   let requests = 0;
   do {
+    const limit = terms.found - found.length;
+    requests += 1 + 2 * Math.ceil(limit / BATCH_KEYS);
     const page = await ctx.table.query(partition, {
-      limit: SEARCH_TERMS.found - found.length,
+      limit,
       ...(beginsWith === undefined ? {} : { beginsWith }),
       ...(after === undefined ? {} : { after }),
     });
     const paths = page.items.map(({ sk }) => sk);
     found.push(...(await confirmed(ctx, filters, paths)));
-    requests += 1 + 2 * Math.ceil(paths.length / BATCH_KEYS);
     after = page.next;
-  } while (after !== undefined && found.length < SEARCH_TERMS.found && requests < SEARCH_TERMS.requests / 2);
+  } while (after !== undefined && found.length < terms.found && requests <= terms.requests / 2);
   return { found, next: after };
 }
 
@@ -119,7 +121,7 @@ async function confirmed(
         return binary && isLeafWanted(filters, binary, now) ? [{ segments, binary }] : [];
       });
     },
-    { concurrency: SEARCH_TERMS.parallel },
+    { concurrency: PARALLEL },
   );
   return ofVersion(ctx, filters, leaves.flat());
 }

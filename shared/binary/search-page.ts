@@ -5,13 +5,16 @@ import type { Binary } from "./node.ts";
 import type { SearchFilters } from "./search-filters.ts";
 
 /** What a page of a search holds and costs at most; one that would cost more ends early, and another follows. */
-export const SEARCH_TERMS = {
-  found: PAGE_ITEMS,
-  /** Of the table. */
-  requests: 64,
-  itemsRead: 12_000,
-  parallel: 8,
-} as const;
+export type SearchTerms = {
+  readonly found: number;
+  /** To the table. At least 3: so many make any page go on. */
+  readonly requests: number;
+  /** Listed items; the last list may exceed it. */
+  readonly items: number;
+  readonly parallel: number;
+};
+
+export const SEARCH_TERMS: SearchTerms = { found: PAGE_ITEMS, requests: 64, items: 5_000, parallel: 8 };
 
 /** Keys that the table reads at once. */
 export const BATCH_KEYS = 100;

@@ -3,7 +3,7 @@ import { keys } from "../store/keys.ts";
 import { childrenOf } from "./node.ts";
 import { LEVELS } from "./path.ts";
 import { commonSegments, fixedSegments, isLeafWanted, isSegmentWanted, type SearchFilters } from "./search-filters.ts";
-import { BATCH_KEYS, type FoundBinary, ofVersion, SEARCH_TERMS, type SearchPage } from "./search-page.ts";
+import { BATCH_KEYS, type FoundBinary, ofVersion, type SearchPage, type SearchTerms } from "./search-page.ts";
 
 const LEAF_DEPTH = LEVELS.length - 1;
 
@@ -19,17 +19,22 @@ type Spot = Open | Maybe | Found;
  * A page of the tree in its own order. Several levels are listed at a time, first one, then more, as the walk goes on; of levels that
  * are given, 100 are asked for at once. What was listed too far ahead is listed again for the next page.
  */
-export async function walkTree(ctx: Context, filters: SearchFilters, after: string | undefined): Promise<SearchPage> {
-  const walk = new Walk(ctx, filters);
+export async function walkTree(
+  ctx: Context,
+  filters: SearchFilters,
+  after: string | undefined,
+  terms: SearchTerms,
+): Promise<SearchPage> {
+  const walk = new Walk(ctx, filters, terms);
   let spots: readonly Spot[] = startOf(filters, after);
-  while (foundFirst(spots) < SEARCH_TERMS.found && walk.mayGoOn()) {
+  while (foundFirst(spots) < terms.found && walk.mayGoOn()) {
     const next = await walk.step(spots);
     if (next === spots) break;
     spots = next;
   }
   const found: FoundBinary[] = [];
   for (const spot of spots) {
-    if (spot.kind !== "found" || found.length === SEARCH_TERMS.found) return { found, next: cursorOf(found, spot) };
+    if (spot.kind !== "found" || found.length === terms.found) return { found, next: cursorOf(found, spot) };
     found.push({ segments: spot.segments, binary: spot.binary });
   }
   return { found, next: undefined };
@@ -44,31 +49,33 @@ function foundFirst(spots: readonly Spot[]): number {
 class Walk {
   readonly #ctx: Context;
   readonly #filters: SearchFilters;
+  readonly #terms: SearchTerms;
   readonly #listRequests: number;
   readonly #pageItems: number;
   #requests = 0;
   #items = 0;
   #ahead = 1;
 
-  constructor(ctx: Context, filters: SearchFilters) {
+  constructor(ctx: Context, filters: SearchFilters, terms: SearchTerms) {
     this.#ctx = ctx;
+    this.#terms = terms;
     this.#filters = filters;
     // The packages of a page of leaves are one more read.
     this.#listRequests = filters.version === undefined ? 1 : 2;
-    this.#pageItems = filters.version === undefined ? SEARCH_TERMS.found : BATCH_KEYS;
+    this.#pageItems = filters.version === undefined ? terms.found : Math.min(terms.found, BATCH_KEYS);
   }
 
   mayGoOn(): boolean {
-    return this.#requests + 1 + this.#listRequests <= SEARCH_TERMS.requests && this.#items < SEARCH_TERMS.itemsRead;
+    return this.#requests + 1 + this.#listRequests <= this.#terms.requests && this.#items < this.#terms.items;
   }
 
   /** Learns what the first spots that are not known yet are. */
   async step(spots: readonly Spot[]): Promise<readonly Spot[]> {
     const maybe = spots.filter(({ kind }) => kind === "maybe").slice(0, BATCH_KEYS);
-    const left = SEARCH_TERMS.requests - this.#requests - (maybe.length > 0 ? 1 : 0);
+    const left = this.#terms.requests - this.#requests - (maybe.length > 0 ? 1 : 0);
     const most = Math.min(this.#ahead, Math.floor(left / this.#listRequests));
     const open = spots.filter((spot) => spot.kind === "open").slice(0, most);
-    this.#ahead = Math.min(this.#ahead * 2, SEARCH_TERMS.parallel);
+    this.#ahead = Math.min(this.#ahead * 2, this.#terms.parallel);
     const known = new Map<Spot, readonly Spot[]>();
     await Promise.all([
       this.#ask(maybe, known),
@@ -110,7 +117,7 @@ class Walk {
 
   async #list({ level, after }: Open) {
     this.#requests += 1;
-    const limit = level.length === LEAF_DEPTH ? this.#pageItems : SEARCH_TERMS.found;
+    const limit = level.length === LEAF_DEPTH ? this.#pageItems : this.#terms.found;
     const { children, next } = await childrenOf(this.#ctx, level, after, limit);
     this.#items += children.length;
     return { children, rest: next === undefined ? [] : [{ kind: "open" as const, level, after: next }] };

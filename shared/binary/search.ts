@@ -3,7 +3,7 @@ import { AppError } from "../error.ts";
 import { trySplitPath } from "./path.ts";
 import { isSegmentWanted, type SearchFilters } from "./search-filters.ts";
 import { findHinted, hintsOf } from "./search-hints.ts";
-import type { SearchPage } from "./search-page.ts";
+import { SEARCH_TERMS, type SearchPage } from "./search-page.ts";
 import { walkTree } from "./search-walk.ts";
 
 export type { SearchFilters } from "./search-filters.ts";
@@ -22,8 +22,14 @@ export function checkCursor(after: string): string {
  *
  * Costs at most what `SEARCH_TERMS` says.
  */
-export async function searchBinaries(ctx: Context, filters: SearchFilters, after?: string): Promise<SearchPage> {
+export async function searchBinaries(
+  ctx: Context,
+  filters: SearchFilters,
+  after?: string,
+  terms = SEARCH_TERMS,
+): Promise<SearchPage> {
+  // A name that the part of a name is not in: nothing is read for that.
   if (filters.name !== undefined && !isSegmentWanted(filters, filters.name, 0)) return { found: [], next: undefined };
   const [hint] = hintsOf(filters);
-  return hint ? findHinted(ctx, filters, hint, after) : walkTree(ctx, filters, after);
+  return hint ? findHinted(ctx, filters, hint, after, terms) : walkTree(ctx, filters, after, terms);
 }
