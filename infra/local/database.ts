@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { AppError } from "../../shared/error.ts";
+import { groupCommit } from "./group-commit.ts";
 import { fsyncPath, probeFolder, type StoreFolder, sqliteError, storeFolder } from "./store-folder.ts";
 
 export type Row = Record<string, SQLOutputValue>;
@@ -18,6 +19,11 @@ export type LocalDatabase = {
   statement(sql: string): Statement;
   /** Runs `work` (synchronous) in one transaction; a savepoint of the outer one when there is one; rolls back when it throws. */
   transaction<T>(work: () => T): T;
+  /**
+   * As `transaction`, soon, in one commit with all others that ask in this turn of the event loop, in the order of asking. It settles
+   * when that commit is on the disk. A work that throws is rolled back alone; a commit that fails fails all of its works.
+   */
+  together<T>(work: () => T): Promise<T>;
   close(): void;
 };
 
@@ -80,6 +86,10 @@ function disconnect({ main, guard }: Connection): void {
   guard.close();
 }
 
+function endedEarly(): Error {
+  return new Error("the transaction was rolled back before its end");
+}
+
 /** An empty or vacuumed file becomes a generation: marked as WAL once, on the disk, and only then under its name. */
 function publish(store: StoreFolder, draft: string, number: number): void {
   const made = new DatabaseSync(draft);
@@ -110,8 +120,7 @@ function serve(
     let madeIn = -1;
     const current = (): StatementSync => {
       // A full disk may end a transaction by itself: what its work still does would be committed one by one.
-      if (depth > 0 && !connection.main.isTransaction)
-        throw new Error("the transaction was rolled back before its end");
+      if (depth > 0 && !connection.main.isTransaction) throw endedEarly();
       if (made && madeIn === epoch) return made;
       made = connection.main.prepare(sql);
       madeIn = epoch;
@@ -131,6 +140,8 @@ function serve(
     };
   }
 
+  const closedError = () => new AppError("unavailable", `the database in ${store.folder} is closed`);
+
   function exec(sql: string): void {
     try {
       connection.main.exec(sql);
@@ -140,6 +151,8 @@ function serve(
   }
 
   function transaction<T>(work: () => T): T {
+    // A savepoint outside of a transaction would begin one of its own.
+    if (depth > 0 && !connection.main.isTransaction) throw endedEarly();
     const mark = `inner${depth}`;
     exec(depth === 0 ? "BEGIN IMMEDIATE" : `SAVEPOINT ${mark}`);
     depth += 1;
@@ -189,6 +202,7 @@ function serve(
 
   function close(): void {
     if (closed) return;
+    group.flush();
     closed = true;
     clearInterval(timer);
     process.off("exit", close);
@@ -196,6 +210,7 @@ function serve(
     store.unlock();
   }
 
+  const group = groupCommit(transaction, () => connection.main.isTransaction);
   housekeeping();
   const timer = setInterval(housekeeping, HOUSEKEEPING_MS);
   timer.unref();
@@ -204,7 +219,7 @@ function serve(
 
   return {
     statement(sql) {
-      if (closed) throw new AppError("unavailable", `the database in ${store.folder} is closed`);
+      if (closed) throw closedError();
       const known = statements.get(sql);
       if (known) return known;
       const made = prepareAnew(sql);
@@ -212,6 +227,7 @@ function serve(
       return made;
     },
     transaction,
+    together: (work) => (closed ? Promise.reject(closedError()) : group.together(work)),
     close,
   };
 }

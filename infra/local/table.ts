@@ -101,7 +101,7 @@ export function createTableEndpoint(options: TableEndpointOptions): TableEndpoin
     try {
       const checked = validations.checkTypes(input, operation.types);
       validations.checkValidations(checked, operation.types, operation.custom, store);
-      const output = WRITES.includes(name) ? writeAtOnce(operation, checked) : await read(operation, checked);
+      const output = WRITES.includes(name) ? await writeAtOnce(operation, checked) : await read(operation, checked);
       return { status: 200, body: output };
     } catch (error) {
       if (isDynaliteError(error)) return { status: error.statusCode, body: error.body };
@@ -118,8 +118,8 @@ export function createTableEndpoint(options: TableEndpointOptions): TableEndpoin
   }
 
   /** One transaction, so one write to the disk, even for 25 items; and all or nothing when the disk is full. */
-  function writeAtOnce(operation: Operation, input: unknown): unknown {
-    return db.transaction(() => {
+  function writeAtOnce(operation: Operation, input: unknown): Promise<unknown> {
+    return db.together(() => {
       let outcome: { error: unknown; output: unknown } | undefined;
       operation.run(store, input, (error, output) => {
         outcome ??= { error, output };

@@ -21,7 +21,7 @@ export type DatabaseBench = {
   root: string;
   open(folder?: string, options?: DatabaseOptions): LocalDatabase;
   /** Another process that writes without end: test/support/store-writer.ts. */
-  startWriter(folder: string, walLimitBytes: number): Writer;
+  startWriter(folder: string, walLimitBytes: number, way?: "alone" | "together"): Writer;
   close(): Promise<void>;
 };
 
@@ -36,9 +36,9 @@ export function databaseBench(): DatabaseBench {
       opened.push(db);
       return db;
     },
-    startWriter(folder, walLimitBytes) {
+    startWriter(folder, walLimitBytes, way = "alone") {
       const script = join(import.meta.dirname, "store-writer.ts");
-      const child = spawn(process.execPath, [script, folder, String(walLimitBytes)], {
+      const child = spawn(process.execPath, [script, folder, String(walLimitBytes), way], {
         stdio: ["ignore", "pipe", "inherit"],
       });
       let text = "";

@@ -49,7 +49,7 @@ describe("a copy made while a writer goes on", () => {
 
   // A limit that is reached every few hundred writes: some copies are made while a generation changes.
   test.each(Object.keys(ways))("%s, holds all that was answered before, and each row's file", async (way) => {
-    const writer = bench.startWriter(join(root, "live"), 400_000);
+    const writer = bench.startWriter(join(root, "live"), 400_000, way.startsWith("by cp") ? "together" : "alone");
     for (let round = 1; round <= 6; round += 1) {
       const seen = writer.said();
       await until(() => writer.said() > seen + 150, "more writes");
@@ -95,19 +95,23 @@ describe("a copy made while a writer goes on", () => {
   });
 });
 
-test("a writer that is killed again and again loses nothing that it had acknowledged", async () => {
-  let last = 0;
-  for (let round = 1; round <= 8; round += 1) {
-    const writer = bench.startWriter(root, 200_000);
-    const goal = last + 100 + round * 37;
-    await until(() => writer.said() > goal, "writes");
-    await writer.kill();
-    last = writer.said();
-    const db = openDatabase(join(root, "db"));
-    expectAll(db, join(root, "files"), last);
-    db.close();
-  }
-});
+const WAYS = ["alone", "together"] as const;
+test.each(WAYS)(
+  "a writer (each %s) that is killed again and again loses nothing that it had acknowledged",
+  async (way) => {
+    let last = 0;
+    for (let round = 1; round <= 8; round += 1) {
+      const writer = bench.startWriter(root, 200_000, way);
+      const goal = last + 100 + round * 37;
+      await until(() => writer.said() > goal, "writes");
+      await writer.kill();
+      last = writer.said();
+      const db = openDatabase(join(root, "db"));
+      expectAll(db, join(root, "files"), last);
+      db.close();
+    }
+  },
+);
 
 test("the ends of the committed transactions are read from the log", () => {
   const db = bench.open();

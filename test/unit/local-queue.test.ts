@@ -43,6 +43,20 @@ async function bodies(QueueUrl: string): Promise<(string | undefined)[]> {
   return Messages.map((message) => message.Body);
 }
 
+test("a long poll that asks in the same moment as its message is sent gets it, and does not wait in vain", async () => {
+  const urls = await Promise.all(Array.from({ length: 12 }, (_, n) => create(`q${n}`)));
+  const started = performance.now();
+  const got = await Promise.all(
+    urls.map(async (QueueUrl) => {
+      const polled = queues.sqs.receiveMessage({ QueueUrl, WaitTimeSeconds: 10 });
+      await queues.sqs.sendMessage({ QueueUrl, MessageBody: "m" });
+      return ((await polled).Messages ?? []).length;
+    }),
+  );
+  expect(got).toEqual(urls.map(() => 1));
+  expect(performance.now() - started).toBeLessThan(8_000);
+});
+
 describe("time", () => {
   test("lets a deduplication id be used again after five minutes, not before", async () => {
     const QueueUrl = await create("a.fifo", { ...FIFO, VisibilityTimeout: "0" });

@@ -27,7 +27,7 @@ export async function completeMultipartUpload(store: Store, call: Call): Promise
   requireUpload(store, call);
   const { text } = await receiveText(call, MAX_XML_BYTES, false);
   const named = namedParts(text);
-  const entry = store.db.transaction(() => {
+  const entry = await store.db.together(() => {
     requireBucket(store, bucket);
     const upload = requireUpload(store, call);
     const parts = chosenParts(upload, partsOf(store, upload.id), named);

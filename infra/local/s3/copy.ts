@@ -47,7 +47,7 @@ export async function copyObject(store: Store, call: Call): Promise<Answer> {
     checkWrite(store.objects.find(call.bucket, call.key), call.headers);
     const algorithm = wish ?? source.checksum.algorithm;
     const digests = await learn(store, source, ["MD5", "SHA256", algorithm]);
-    const entry = commit(store, call, source, replaced ?? source, { algorithm, digests });
+    const entry = await commit(store, call, source, replaced ?? source, { algorithm, digests });
     // The source was deleted or overwritten while it was read: look again.
     if (entry === undefined) continue;
     return { status: 200, body: xmlDocument("CopyObjectResult", copyResult(entry)) };
@@ -60,12 +60,13 @@ function commit(
   source: Entry,
   { headers, metadata }: Fields,
   { algorithm, digests }: { algorithm: Algorithm; digests: Digests },
-): Entry | undefined {
+): Promise<Entry | undefined> {
   const { bucket, key } = call;
-  return store.db.transaction(() => {
+  return store.db.together(() => {
     requireBucket(store, bucket);
     if (!store.objects.hasContent(source.contentId)) return undefined;
     checkWrite(store.objects.find(bucket, key), call.headers);
+    if (digests.size > source.digests.size) store.objects.learnDigests(source.contentId, digests);
     const value = digests.get(algorithm)?.toString("base64") ?? "";
     const checksum: Checksum = { algorithm, type: "FULL_OBJECT", value };
     const etag = digests.get("MD5")?.toString("hex") ?? "";
@@ -96,14 +97,13 @@ function checkCopyable(call: Call, source: Entry, replaces: boolean, wish: Algor
     );
 }
 
-/** Digests of a content that were not computed when it was uploaded are computed by reading it once, and kept. */
+/** Digests of a content that were not computed when it was uploaded are computed by reading it once. */
 async function learn(store: Store, entry: Entry, wanted: readonly Algorithm[]): Promise<Digests> {
   const missing = wanted.filter((algorithm) => !entry.digests.has(algorithm));
   if (missing.length === 0) return entry.digests;
   const running = new RunningDigests(missing);
   for await (const bytes of readPieces(store.files, store.objects.piecesOf(entry.contentId))) running.update(bytes);
   const digests = new Map([...entry.digests, ...running.digests()]);
-  store.objects.learnDigests(entry.contentId, digests);
   return digests;
 }
 

@@ -25,11 +25,11 @@ function checkVersion(versionId: string | undefined): void {
 }
 
 /** A key that is not there is as good as deleted. */
-export function deleteObject(store: Store, call: Call): Answer {
+export async function deleteObject(store: Store, call: Call): Promise<Answer> {
   const { bucket, key } = call;
   requireBucket(store, bucket);
   checkVersion(call.query.get("versionId"));
-  store.db.transaction(() => {
+  await store.db.together(() => {
     checkDelete(store.objects.find(bucket, key), call.headers["if-match"]);
     store.objects.remove(bucket, key);
   });
@@ -44,7 +44,7 @@ export async function deleteObjects(store: Store, call: Call): Promise<Answer> {
   const request = requestOf(text);
   const quiet = request.Quiet?.trim() === "true";
   // One transaction: a commit reaches the disk, which a thousand of them would feel.
-  const results = store.db.transaction(() =>
+  const results = await store.db.together(() =>
     request.Object.map(({ Key, ETag, VersionId }) => {
       try {
         checkKey(Key);

@@ -24,13 +24,13 @@ import { elements, xmlDocument } from "./xml.ts";
 
 const MAX_PARTS = 10_000;
 
-export function createMultipartUpload(store: Store, call: Call): Answer {
+export async function createMultipartUpload(store: Store, call: Call): Promise<Answer> {
   const { bucket, key } = call;
   requireBucket(store, bucket);
   const algorithm = algorithmOf(call.headers["x-amz-checksum-algorithm"]);
   const checksumType = checksumTypeOf(algorithm, call.headers["x-amz-checksum-type"]);
   const id = randomBytes(24).toString("base64url");
-  addUpload(store, {
+  await addUpload(store, {
     id,
     bucket,
     key,
@@ -200,7 +200,8 @@ async function copyRange<T>(
     }
     const dataId = await draft.place();
     try {
-      return store.db.transaction(() => commit({ dataId, sizeBytes }, running.digests()));
+      const digests = running.digests();
+      return await store.db.together(() => commit({ dataId, sizeBytes }, digests));
     } catch (error) {
       store.files.unlink(dataId);
       throw error;

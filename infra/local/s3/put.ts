@@ -27,7 +27,7 @@ export async function storeBody<T>(
     const received = await receive(call, draft, { algorithms, maxBytes: MAX_PUT_BYTES });
     const dataId = await draft.place();
     try {
-      return store.db.transaction(() => commit({ dataId, sizeBytes: received.sizeBytes }, received));
+      return await store.db.together(() => commit({ dataId, sizeBytes: received.sizeBytes }, received));
     } catch (error) {
       store.files.unlink(dataId);
       throw error;

@@ -9,9 +9,9 @@ import { elements, wrap, xmlDocument } from "./xml.ts";
 const OWNER = ownerXml();
 const INITIATOR = OWNER.replaceAll("Owner>", "Initiator>");
 
-export function abortMultipartUpload(store: Store, call: Call): Answer {
+export async function abortMultipartUpload(store: Store, call: Call): Promise<Answer> {
   requireBucket(store, call.bucket);
-  store.db.transaction(() => endUpload(store, requireUpload(store, call).id, new Set()));
+  await store.db.together(() => endUpload(store, requireUpload(store, call).id, new Set()));
   return { status: 204 };
 }
 

@@ -40,10 +40,10 @@ export function uploadOf(row: Row): Upload {
   };
 }
 
-export function addUpload(store: Store, upload: Upload): void {
+export async function addUpload(store: Store, upload: Upload): Promise<void> {
   const { id, bucket, key, startedAt, headers, metadata, algorithm, checksumType } = upload;
   const texts = [headers, metadata].map((value) => JSON.stringify(value));
-  store.db.transaction(() =>
+  await store.db.together(() =>
     store.db
       .statement("INSERT INTO object_upload VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
       .run(...[id, bucket, key, startedAt, ...texts, algorithm ?? null, checksumType]),

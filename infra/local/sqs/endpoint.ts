@@ -82,17 +82,21 @@ export function createQueueEndpoint(options: QueueEndpointOptions): QueueEndpoin
     if (name === "ReceiveMessage") return receiveWaiting(input, gone);
     const operation = OPERATIONS.get(name);
     if (!operation) throw new SqsError("InvalidAction", `The action ${name || target} is not valid for this endpoint.`);
-    return db.transaction(() => operation.run(sqs, input));
+    return await db.together(() => operation.run(sqs, input));
   }
 
   async function receiveWaiting(input: unknown, gone: AbortSignal): Promise<object> {
     const { queue, waitSeconds, attempt } = receive(sqs, input);
     const deadlineMs = now() + waitSeconds * 1_000;
     while (!gone.aborted) {
-      const messages = db.transaction(attempt);
+      const { messages, woken } = await db.together(() => {
+        const messages = attempt();
+        // It waits from this very moment: a message that is sent by the next work of the same commit must wake it.
+        const wait = () => waiters.wait(queue, deadlineMs, store.nextVisible(queue, now()), gone);
+        return { messages, woken: messages.length > 0 ? undefined : wait() };
+      });
       if (messages.length > 0) return { Messages: messages };
-      const woken = await waiters.wait(queue, deadlineMs, store.nextVisible(queue, now()), gone);
-      if (!woken) break;
+      if (!(await woken)) break;
     }
     return {};
   }
