@@ -26,8 +26,8 @@ export type Row = {
 export type Work = {
   readonly name: string;
   readonly what: string;
-  /** Of these sizes; the options may narrow or replace them. */
-  readonly sizes?: readonly number[];
+  /** What is the same whatever the size is measured once. */
+  readonly growsNot?: true;
   readonly isQuick: boolean;
   run(bench: Bench, size: number): Promise<Row[]>;
 };

@@ -6,11 +6,14 @@ import { BENCH } from "./inputs/folder.ts";
 import { RESULTS } from "./report.ts";
 import type { BenchPackhouse } from "./server/packhouse.ts";
 
+const Frame = z.object({ functionName: z.string(), url: z.string(), lineNumber: z.number() });
+type Frame = z.infer<typeof Frame>;
 const Profile = z.object({
   nodes: z.array(
     z.object({
       id: z.number(),
-      callFrame: z.object({ functionName: z.string(), url: z.string(), lineNumber: z.number() }),
+      callFrame: Frame,
+      children: z.array(z.number()).default([]),
     }),
   ),
   samples: z.array(z.number()),
@@ -31,7 +34,8 @@ export async function profiled(packhouse: BenchPackhouse, name: string, run: () 
 
 function selfTimes(file: string): string {
   const { nodes, samples, timeDeltas } = Profile.parse(JSON.parse(readFileSync(file, "utf8")));
-  const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
+  const callers = new Map(nodes.flatMap((node) => node.children.map((child) => [child, node.callFrame] as const)));
+  const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame, callers.get(id))]));
   const times = new Map<string, number>();
   for (const [index, id] of samples.entries()) {
     const name = names.get(id) ?? "?";
@@ -43,7 +47,10 @@ function selfTimes(file: string): string {
   return [`${sum.toFixed(0)} ms of the main thread were busy; by function alone:`, ...lines].join("\n");
 }
 
-function nameOf({ functionName, url, lineNumber }: z.infer<typeof Profile>["nodes"][number]["callFrame"]): string {
+/** What is no JavaScript has its caller named too. */
+function nameOf({ functionName, url, lineNumber }: Frame, caller: Frame | undefined): string {
+  const name = functionName || "(anonymous)";
+  if (url === "") return caller && !functionName.startsWith("(") ? `${name} from ${nameOf(caller, undefined)}` : name;
   const path = url.startsWith("file:") ? relative(join(BENCH, ".."), fileURLToPath(url)) : url;
-  return `${functionName || "(anonymous)"} ${path === "" ? "" : `${path.replace("node_modules/", "")}:${lineNumber + 1}`}`;
+  return `${name} ${path.replace(/^.*node_modules\//, "")}:${lineNumber + 1}`;
 }

@@ -1,14 +1,17 @@
 /** What work at Debian's size takes, beside the tools that a user would pick instead: `npm run bench`. */
+import { loadavg } from "node:os";
 import { openBench, type Row, type Work } from "./bench.ts";
+import { GROWTH_SIZES, tellGrowth } from "./growth.ts";
 import { optionsOf, USAGE } from "./options.ts";
 import { closeGnupg, installPeers, machine } from "./peers/programs.ts";
 import { tableOf, writeResults } from "./report.ts";
+import { api } from "./works/api.ts";
 import { diffAndBack, oldCommit } from "./works/history.ts";
 import { manyUploads } from "./works/many-uploads.ts";
 import { oneDeb } from "./works/one-deb.ts";
 import { firstRpms, oneRpm } from "./works/rpm.ts";
 import { syncFiles, syncMetadata } from "./works/sync.ts";
-import { trace } from "./works/trace.ts";
+import { limitOf, trace } from "./works/trace.ts";
 import { firstPublication, nothingChanged, secondRepo } from "./works/whole-repo.ts";
 
 const WORKS: readonly Work[] = [
@@ -24,6 +27,7 @@ const WORKS: readonly Work[] = [
   manyUploads,
   syncMetadata,
   syncFiles,
+  api,
 ];
 
 async function main(): Promise<void> {
@@ -32,18 +36,19 @@ async function main(): Promise<void> {
   if (unknown.length > 0)
     throw new Error(`no work ${unknown.join(", ")}; there are ${WORKS.map(({ name }) => name).join(", ")}\n${USAGE}`);
   const start = performance.now();
-  console.log(machine());
+  console.log(`${machine()}; load ${loadavg()[0]?.toFixed(1)}`);
   console.log(installPeers().join(" · "));
   const bench = openBench(options);
   console.log(`packages: ${bench.source.what}`);
   const works = WORKS.filter(({ name, isQuick }) =>
     options.only.length > 0 ? options.only.includes(name) : isQuick || !options.quick,
   );
+  const sizes = options.growth ? GROWTH_SIZES : options.sizes;
   const rows: Row[] = [];
   let failed = 0;
   try {
     for (const work of works) {
-      for (const size of options.sizes) {
+      for (const size of work.growsNot ? options.sizes.slice(-1) : sizes) {
         console.log(`\n${work.name}, ${size} packages: ${work.what}`);
         try {
           const made = await work.run(bench, size);
@@ -55,6 +60,7 @@ async function main(): Promise<void> {
         }
       }
     }
+    console.log(await tellGrowth(rows, async (size) => (await limitOf(bench, size)).seconds));
   } finally {
     await bench.end();
     closeGnupg();

@@ -105,3 +105,13 @@ export async function upload(
 export function peakOf(packhouse: BenchPackhouse, forget = false): Promise<number> {
   return packhouse.act(z.number(), "memory", { forget });
 }
+
+/** Runs something; says how much CPU the server used for it, which other load of the machine does not change much. */
+export async function withCpu<T>(
+  packhouse: BenchPackhouse,
+  run: () => Promise<T>,
+): Promise<{ result: T; cpu: string }> {
+  const before = await packhouse.act(z.number(), "cpu");
+  const result = await run();
+  return { result, cpu: `CPU ${((await packhouse.act(z.number(), "cpu")) - before).toFixed(2)} s` };
+}

@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { sha256Of } from "../../shared/blob.ts";
 import { arOf, DEBIAN_BINARY, tarOf } from "../../test/support/deb-builder.ts";
+import { gnupgHome } from "../peers/programs.ts";
 import { keptFolder } from "./folder.ts";
 import type { Source, Stanza } from "./stanzas.ts";
 
@@ -71,6 +72,16 @@ export async function debsFolder(source: Source, count: number): Promise<string>
     const release = execFileSync("apt-ftparchive", [...options, "release", join(folder, "dists/bookworm")]);
     writeFileSync(join(folder, "dists/bookworm/Release"), release);
   });
+}
+
+/** Signs the repository with a key that nobody keeps, as upstreams are signed; once. */
+export function signRelease(folder: string): void {
+  const dist = join(folder, "dists/bookworm");
+  if (existsSync(join(dist, "InRelease"))) return;
+  const home = gnupgHome();
+  const sign = ["--homedir", home, "--batch", "--yes", "--clearsign", "--output", join(dist, "InRelease.new")];
+  execFileSync("gpg", [...sign, join(dist, "Release")], { stdio: "pipe" });
+  renameSync(join(dist, "InRelease.new"), join(dist, "InRelease"));
 }
 
 /** The plain index of a folder of stand-ins. */

@@ -8,6 +8,7 @@ const PEERS: Readonly<Record<string, string>> = {
   reprepro: "reprepro",
   "apt-ftparchive": "apt-utils",
   createrepo_c: "createrepo-c",
+  eatmydata: "eatmydata",
   gpg: "gnupg",
   gpgv: "gpgv",
   xz: "xz-utils",

@@ -11,6 +11,7 @@ import { compareKeys, type Entry } from "../../shared/tree/entry.ts";
 import { everything, rowsByHash } from "../../shared/tree/hashes.ts";
 import { groupOf } from "../../shared/tree/layout.ts";
 import { writeTree } from "../../shared/tree/write.ts";
+import { fillTable } from "./binaries.ts";
 import { entriesOf, Listed } from "./entries.ts";
 import { takeSpans } from "./trace.ts";
 
@@ -62,6 +63,8 @@ export const ACTIONS: Readonly<Record<string, (ctx: Context, given: unknown) => 
     return { seconds, requests: spans.length, writes };
   },
 
+  binaries: fillTable,
+
   async spans() {
     return takeSpans();
   },
@@ -81,6 +84,12 @@ export const ACTIONS: Readonly<Record<string, (ctx: Context, given: unknown) => 
     session.disconnect();
     session = undefined;
     if (file !== undefined) writeFileSync(file, JSON.stringify(profile));
+  },
+
+  /** Seconds of CPU that the process has used, all threads. */
+  async cpu() {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
   },
 
   /** The most memory the process has held, in MB; with `forget`, counted anew from here on. */

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { z } from "zod";
 
 const MAIN = join(import.meta.dirname, "main.ts");
+/** Makes fsync do nothing; where it is missing, the loader says so and all goes on, slowly. */
+const EATMYDATA = "libeatmydata.so";
 const START_LIMIT_MS = 60_000;
 
 const Ready = z.object({ url: z.string(), token: z.string() });
@@ -28,15 +30,22 @@ export type BenchPackhouse = {
   remove(): Promise<void>;
 };
 
-type Options = { readonly dataFolder?: string; readonly trace?: boolean; readonly port?: number };
+type Options = {
+  readonly dataFolder?: string;
+  readonly trace?: boolean;
+  readonly port?: number /** Whether it may lose what it wrote when the machine dies: for set-ups of many writes. */;
+  readonly careless?: boolean;
+};
 
 export async function startBench({
   dataFolder = newFolder(),
   trace = false,
   port = 0,
+  careless = false,
 }: Options = {}): Promise<BenchPackhouse> {
   const child = fork(MAIN, [JSON.stringify({ dataFolder, trace, port })], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
+    env: { ...process.env, ...(careless ? { LD_PRELOAD: EATMYDATA } : {}) },
   });
   const { url, token } = Ready.parse(await firstMessage(child));
   const waiting = new Map<number, (result: z.infer<typeof Result>) => void>();

@@ -36,7 +36,7 @@ function noting<T extends object>(part: string, methods: T): T {
         if (!(result instanceof Promise)) return result;
         return result.then(
           (value) => {
-            note(bytesIn(value) || Math.max(0, ...values.map(bytesIn)));
+            note(part === "table" ? itemBytes(value, values) : bytesIn(value) || Math.max(0, ...values.map(bytesIn)));
             return value;
           },
           (error: unknown) => {
@@ -51,4 +51,9 @@ function noting<T extends object>(part: string, methods: T): T {
 
 function bytesIn(value: unknown): number {
   return value instanceof Uint8Array ? value.length : 0;
+}
+
+/** About what the table counts: of a read what it answers, of a write what it is given. */
+function itemBytes(value: unknown, values: readonly unknown[]): number {
+  return JSON.stringify(typeof value === "object" && value !== null ? value : values).length;
 }

@@ -4,7 +4,7 @@ import type { Work } from "../bench.ts";
 import { readPublished } from "../check.ts";
 import { newDeb } from "../inputs/debs.ts";
 import { profiled } from "../profile.ts";
-import { peakOf, repoState, rest, secondsOf, send, until, untilPublished } from "../steps.ts";
+import { peakOf, repoState, rest, secondsOf, send, until, untilPublished, withCpu } from "../steps.ts";
 
 const CLIENTS = 50;
 const UPLOADS = 200;
@@ -40,16 +40,18 @@ export const manyUploads: Work = {
           return packages === size + UPLOADS && commit === published_commit;
         }, 100);
       };
-      const seconds = await secondsOf(async () => {
-        if (bench.options.profile) console.log(await profiled(packhouse, `many-uploads-${size}`, work));
-        else await work();
-      });
+      const { result: seconds, cpu } = await withCpu(packhouse, () =>
+        secondsOf(async () => {
+          if (bench.options.profile) console.log(await profiled(packhouse, `many-uploads-${size}`, work));
+          else await work();
+        }),
+      );
       const spans = await packhouse.act(Spans, "spans");
       const publications = spans.filter(({ name }) => name === "objects.putPointer").length / POINTERS;
       const { length } = await readPublished(packhouse, "bench");
       if (length !== size + UPLOADS) throw new Error(`wrong result: ${length} packages`);
       const commits = (await repoState(packhouse, "bench")).commit - before.commit;
-      const note = `all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${spans.length} requests to table, store and queues`;
+      const note = `${cpu}, all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${spans.length} requests to table, store and queues`;
       console.log(countsOf(spans.map(({ name }) => name)));
       return [{ work: "many-uploads", size, seconds: [seconds], peakMb: await peakOf(packhouse), peers: [], note }];
     } finally {

@@ -6,7 +6,7 @@ import { expectStanzas, readPublished } from "../check.ts";
 import { newDeb, readIndex } from "../inputs/debs.ts";
 import { aptlyAdd, aptlyCopy, aptlyFolder } from "../peers/aptly.ts";
 import { repreproAdd, repreproCopy, repreproFolder } from "../peers/reprepro.ts";
-import { peakOf, rest, untilChanged, upload } from "../steps.ts";
+import { peakOf, rest, untilChanged, upload, withCpu } from "../steps.ts";
 
 /** One package more in a published, signed repo: from the request that commits it to the InRelease that names it. */
 export const oneDeb: Work = {
@@ -16,6 +16,7 @@ export const oneDeb: Work = {
   async run(bench, size) {
     const packhouse = await bench.published("apt", size);
     const seconds: number[] = [];
+    let note = "";
     try {
       await peakOf(packhouse, true);
       for (let run = 0; run < bench.runs; run += 1) {
@@ -23,7 +24,10 @@ export const oneDeb: Work = {
         const sha256 = await upload(packhouse, `${deb.name}/debian/bookworm/amd64`, deb.filename, deb.bytes);
         await rest();
         const add = () => packhouse.call(z.unknown(), "PATCH", "/repo/bench/packages", { add: { [sha256]: {} } });
-        seconds.push(await untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", add));
+        const measured = () => untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", add);
+        const { result, cpu } = await withCpu(packhouse, measured);
+        seconds.push(result);
+        note = `the last: ${cpu}`;
       }
       const peakMb = await peakOf(packhouse);
       if (size === bench.files(size)) {
@@ -35,7 +39,7 @@ export const oneDeb: Work = {
         const before = published.filter((stanza) => !stanza.startsWith("Package: packhouse-bench-"));
         expectStanzas(before, readIndex(await bench.debs(size)));
       }
-      return [{ work: "one-deb", size, seconds, peakMb, peers: await peers(bench, size) }];
+      return [{ work: "one-deb", size, seconds, peakMb, peers: await peers(bench, size), note }];
     } finally {
       await packhouse.remove();
     }

@@ -6,7 +6,7 @@ import { expectRpms } from "../check-yum.ts";
 import { listedRpms, newRpm } from "../inputs/rpms.ts";
 import { createrepo, createrepoAdd, createrepoCopy, createrepoFolder } from "../peers/createrepo.ts";
 import { profiled } from "../profile.ts";
-import { peakOf, repeated, rest, untilChanged, upload } from "../steps.ts";
+import { peakOf, repeated, rest, untilChanged, upload, withCpu } from "../steps.ts";
 
 /** The one pointer that leads clients to a commit. */
 const MIRRORLIST = "/yum/bench/mirrorlist";
@@ -20,13 +20,16 @@ export const oneRpm: Work = {
     try {
       await peakOf(packhouse, true);
       const added = new Set<string>();
+      let note = "";
       const once = async (nth: number) => {
         const rpm = newRpm(nth);
         const sha256 = await upload(packhouse, `${rpm.name}/fedora/42/noarch`, rpm.filename, rpm.bytes);
         added.add(sha256);
         await rest();
         const add = () => packhouse.call(z.unknown(), "PATCH", "/repo/bench/packages", { add: { [sha256]: {} } });
-        return untilChanged(packhouse, MIRRORLIST, add);
+        const { result, cpu } = await withCpu(packhouse, () => untilChanged(packhouse, MIRRORLIST, add));
+        note = `the last: ${cpu}`;
+        return result;
       };
       const seconds = await repeated(bench.runs, once);
       const peakMb = await peakOf(packhouse);
@@ -41,7 +44,7 @@ export const oneRpm: Work = {
         writeFileSync(join(folder, rpm.filename), rpm.bytes);
         return createrepoAdd(join(folder, "repo"), join(folder, rpm.filename));
       });
-      return [{ work: "one-rpm", size, seconds, peakMb, peers }];
+      return [{ work: "one-rpm", size, seconds, peakMb, peers, note }];
     } finally {
       await packhouse.remove();
     }

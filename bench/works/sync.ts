@@ -2,12 +2,12 @@ import { z } from "zod";
 import { countsOf } from "../../test/support/surface-cost.ts";
 import type { Bench, PeerTime, Row, Work } from "../bench.ts";
 import { expectStanzas, readPublished } from "../check.ts";
-import { readIndex } from "../inputs/debs.ts";
+import { readIndex, signRelease } from "../inputs/debs.ts";
 import { openSite } from "../inputs/site.ts";
 import { aptly } from "../peers/aptly.ts";
 import { profiled } from "../profile.ts";
 import { type BenchPackhouse, startBench } from "../server/packhouse.ts";
-import { peakOf, secondsOf, until, untilPublished } from "../steps.ts";
+import { peakOf, secondsOf, until, untilPublished, withCpu } from "../steps.ts";
 
 const State = z.object({
   state: z.string(),
@@ -37,6 +37,7 @@ export const syncFiles: Work = {
 async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]> {
   if (bench.files(size) !== size) return [];
   const folder = await bench.debs(size);
+  signRelease(folder);
   const site = await openSite(folder);
   const packhouse = await startBench({ trace: true });
   const name = policy === "immediate" ? "sync-files" : "sync-metadata";
@@ -54,10 +55,12 @@ async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]
       await untilSynced(packhouse);
     };
     await peakOf(packhouse, true);
-    const first = await secondsOf(async () => {
-      if (bench.options.profile) console.log(await profiled(packhouse, `${name}-${size}`, begin));
-      else await begin();
-    });
+    const { result: first, cpu } = await withCpu(packhouse, () =>
+      secondsOf(async () => {
+        if (bench.options.profile) console.log(await profiled(packhouse, `${name}-${size}`, begin));
+        else await begin();
+      }),
+    );
     const peakMb = await peakOf(packhouse);
     const spans = await packhouse.act(Spans, "spans");
     console.log(countsOf(spans.map((span) => span.name)));
@@ -81,7 +84,7 @@ async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]
         seconds: [first],
         peakMb,
         peers: peers.first,
-        note: `${spans.length} requests to table, store and queues`,
+        note: `${cpu}, ${spans.length} requests to table, store and queues`,
       },
       {
         work: `${name}-again`,
