@@ -19,6 +19,8 @@ afterAll(async () => {
 async function made(name: string, settings: object = {}): Promise<string> {
   const { status, body } = await packhouse.call("POST", "/repo", { name, type: "apt", ...settings });
   expect(status, JSON.stringify(body)).toBe(201);
+  // It is made with the first publication, for which a busy machine takes its time.
+  expect(await waitFor(async () => (await told(name)).key_id !== null, 30_000)).toBe(true);
   return (await told(name)).key_id;
 }
 

@@ -93,7 +93,10 @@ test("a version is well formed where dpkg says so", () => {
       "1-a_b",
     ],
     ...fc.sample(fc.oneof(odd, version), 400),
-  ].filter((text) => text !== "" && text.trim() === text);
+  ]
+    .filter((text) => text !== "" && text.trim() === text)
+    // dpkg reads an epoch as C does, sign and all; Policy 5.6.12: a single unsigned integer.
+    .filter((text) => !/^\+\d*:/.test(text));
   const script = `while IFS= read -r v; do dpkg --validate-version -- "$v" 2>/dev/null && echo true || echo false; done`;
   const theirs = execFileSync("sh", ["-c", script], {
     input: versions.map((v) => `${v}\n`).join(""),
