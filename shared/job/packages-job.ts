@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
+import { ON_CONFLICT } from "../repo/merge.ts";
 import { REPO_TYPES, type Repo } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
 import { JOB_ID } from "./sync-job.ts";
@@ -10,8 +11,15 @@ const PackagesJobItem = z.object({
   kind: z.literal("packages"),
   id: z.string(),
   repo: z.object({ id: z.string(), type: z.enum(REPO_TYPES), name: z.string() }),
-  /** The map that the repo's set is to be. */
-  map: z.custom<Sha256>((value) => typeof value === "string"),
+  /** The map that the repo's set is to be; else what it is to be merged from. */
+  map: z.custom<Sha256>((value) => typeof value === "string").optional(),
+  merge: z
+    .object({
+      /** All of the repo's type. */
+      sources: z.array(z.object({ id: z.string(), kind: z.enum(["repo", "upstream"]), name: z.string() })),
+      onConflict: z.enum(ON_CONFLICT),
+    })
+    .optional(),
   by: z.string(),
   force: z.boolean(),
   /** Made on this head or not at all. */
@@ -19,7 +27,7 @@ const PackagesJobItem = z.object({
   /** The head when it was asked for: its own commit is behind that one. */
   since: z.number().int(),
   state: z.enum(["queued", "working", "done", "failed"]),
-  phase: z.enum(["queued", "map", "commit", "end"]),
+  phase: z.enum(["queued", "map", "merge", "commit", "end"]),
   packages: z.object({ done: z.number().int(), total: z.number().int() }),
   /** What a request would have been refused with. */
   error: z.object({ message: z.string(), details: z.record(z.string(), z.unknown()) }).optional(),
@@ -31,7 +39,8 @@ const PackagesJobItem = z.object({
 /** The record of a change of a repo's set that is too large for a request. */
 export type PackagesJob = z.infer<typeof PackagesJobItem>;
 
-export type PackagesJobTerms = Pick<PackagesJob, "map" | "by" | "force" | "onlyOn" | "since">;
+export type PackagesJobTerms = Pick<PackagesJob, "by" | "force" | "onlyOn" | "since"> &
+  ({ readonly map: Sha256 } | { readonly merge: NonNullable<PackagesJob["merge"]> });
 
 /** Writes the job down, then has it begun: whoever dies between leaves a job that nobody was told of. */
 export async function startPackagesJob(

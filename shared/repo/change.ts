@@ -85,10 +85,10 @@ async function changed(
   what: string,
   delta: (head: Commit) => Promise<Delta>,
 ): Promise<Commit> {
-  const message = job ? `${what}, job ${job.id}` : what;
+  const message = messageOf(what, job);
   let made: Commit | undefined;
   const whole = async (head: Commit) => {
-    made = job && head.number > job.since ? await commitOfJob(ctx, repo, job, message) : undefined;
+    made = job && head.number > job.since ? await commitOfJob(ctx, repo, job) : undefined;
     // After the head was read: what another run of the job ended with stood before any change that we might undo.
     if (made || (await job?.hasEnded())) return NOTHING;
     const wanted = await delta(head);
@@ -102,7 +102,7 @@ async function changed(
     made ??= commit;
   } catch (error) {
     // The job's own commit may be what moved the head that it was to be made on.
-    made = error instanceof AppError && job ? await commitOfJob(ctx, repo, job, message) : undefined;
+    made = error instanceof AppError && job ? await commitOfJob(ctx, repo, job) : undefined;
     if (!made) throw error;
   }
   await announce(ctx, repo, made);
@@ -111,18 +111,23 @@ async function changed(
 
 const NOTHING: Delta = { put: [], remove: [] };
 
+const OF_JOB = ", job ";
+
+export function messageOf(what: string, job: Pick<ChangeJob, "id"> | undefined): string {
+  return job ? `${what}${OF_JOB}${job.id}` : what;
+}
+
+export function isCommitOf({ id }: Pick<ChangeJob, "id">, { message }: Pick<Commit, "message">): boolean {
+  return message.endsWith(`${OF_JOB}${id}`);
+}
+
 /** The commit that a job has made already. It is told by its message, and is not older than the job. */
-async function commitOfJob(
-  ctx: Context,
-  repo: Repo,
-  { since }: ChangeJob,
-  message: string,
-): Promise<Commit | undefined> {
+export async function commitOfJob(ctx: Context, repo: Pick<Repo, "id">, job: ChangeJob): Promise<Commit | undefined> {
   let before: number | undefined;
   do {
     const { commits, next } = await listCommits(ctx, repo.id, before);
-    const found = commits.find((commit) => commit.number > since && commit.message === message);
-    if (found || commits.some(({ number }) => number <= since)) return found;
+    const found = commits.find((commit) => commit.number > job.since && isCommitOf(job, commit));
+    if (found || commits.some(({ number }) => number <= job.since)) return found;
     before = next;
   } while (before !== undefined);
   return undefined;

@@ -2,8 +2,9 @@ import pMap from "p-map";
 import { z } from "zod";
 import { type Chain, type Commit, headOf } from "../commit.ts";
 import type { Context } from "../context.ts";
+import type { Item } from "../store/dynamo.ts";
 import { keys, partitions, type RepoType } from "../store/keys.ts";
-import { REPO_TYPES, refOf } from "./repo.ts";
+import { REPO_TYPES, type RepoRef, refOf } from "./repo.ts";
 
 /** Whose head it is: of a repo of ours, or of an upstream. */
 export type HeadChain = Chain & { readonly kind: "repo" | "upstream" };
@@ -42,13 +43,21 @@ async function* headsListed(
     const refs = page.items.map(({ sk }) => refOf(sk)).filter((ref) => type === undefined || ref.type === type);
     for (let start = 0; start < refs.length; start += BATCH) {
       const wanted = refs.slice(start, start + BATCH).map((ref) => keys.repo(ref.type, ref.name));
-      const chains = (await ctx.table.getMany(wanted)).flatMap((item): HeadChain[] => {
-        if (!item) return [];
-        const { kind: told = "repo", ...chain } = ChainItem.parse(item);
-        return told === kind ? [{ ...chain, kind }] : [];
-      });
+      const items = await ctx.table.getMany(wanted);
+      const chains = items.flatMap((item) => chainOf(item) ?? []).filter((chain) => chain.kind === kind);
       yield await pMap(chains, async (chain) => ({ chain, head: await headOf(ctx, chain) }), { concurrency: PARALLEL });
     }
     after = page.next;
   } while (after !== undefined);
+}
+
+function chainOf(item: Item | undefined): HeadChain | undefined {
+  if (!item) return undefined;
+  const { kind = "repo", ...chain } = ChainItem.parse(item);
+  return { ...chain, kind };
+}
+
+/** A repo or an upstream by its name, of which there is one a type. */
+export async function findChain(ctx: Context, { type, name }: RepoRef): Promise<HeadChain | undefined> {
+  return chainOf(await ctx.table.get(keys.repo(type, name)));
 }

@@ -1,5 +1,5 @@
 import pMap from "p-map";
-import { type Chain, type Commit, commitTree, type Holding, headOf } from "../commit.ts";
+import { type Chain, type Commit, commitTree, type Holding, headOf, type TreeTerms } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { readCarried, writeCarried } from "../tree/carried.ts";
@@ -9,7 +9,7 @@ import { groupOf } from "../tree/layout.ts";
 import { mergeTrees } from "../tree/merge.ts";
 import { readTree } from "../tree/root.ts";
 import { announce } from "./announce.ts";
-import type { ChangeTerms } from "./change.ts";
+import { type ChangeJob, type ChangeTerms, commitOfJob, messageOf } from "./change.ts";
 import { mergeCarried } from "./merge-carried.ts";
 import type { Repo } from "./repo.ts";
 
@@ -39,7 +39,7 @@ export async function mergeInto(
   repo: Repo,
   sources: readonly MergeSource[],
   onConflict: OnConflict,
-  { by, onlyOn }: Pick<ChangeTerms, "by" | "onlyOn">,
+  { by, onlyOn, job }: Pick<ChangeTerms, "by" | "onlyOn" | "job">,
 ): Promise<Commit> {
   for (let attempt = 1; ; attempt += 1) {
     const heads = await pMap(sources, async (chain) => ({ chain, head: await headOf(ctx, chain) }), {
@@ -48,15 +48,42 @@ export async function mergeInto(
     // What others change of a repo that is merged into itself meanwhile must be in it.
     const own = heads.find(({ chain }) => chain.id === repo.id)?.head.number;
     const merged = await merge(ctx, repo, heads, onConflict);
-    const message = `merge ${heads.map(({ chain, head }) => `${chain.name}@${head.number}`).join(", ")}`;
+    const what = `merge ${heads.map(({ chain, head }) => `${chain.name}@${head.number}`).join(", ")}`;
+    const givers = own === undefined ? undefined : "kept";
+    const terms: TreeTerms = { by, message: messageOf(what, job), onlyOn: onlyOn ?? own, givers };
     try {
-      const givers = own === undefined ? undefined : "kept";
-      const commit = await commitTree(ctx, repo, merged, { by, message, onlyOn: onlyOn ?? own, givers });
+      const commit = await (job ? commitOnce(ctx, repo, merged, terms, job) : commitTree(ctx, repo, merged, terms));
       await announce(ctx, repo, commit);
       return commit;
     } catch (error) {
       const isOutrun = error instanceof AppError && error.kind === "precondition" && onlyOn === undefined;
       if (!isOutrun || attempt >= MOST_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** The one commit of a job that may be worked on twice at once, or again by who does not know what came of it. */
+async function commitOnce(
+  ctx: Context,
+  repo: Repo,
+  merged: Holding,
+  terms: TreeTerms,
+  job: ChangeJob,
+): Promise<Commit> {
+  for (let attempt = 1; ; attempt += 1) {
+    const head = await headOf(ctx, repo);
+    // After the head was read: what another run of the job ended with stood before any change that we might undo.
+    const made = await commitOfJob(ctx, repo, job);
+    if (made || (await job.hasEnded())) return made ?? head;
+    try {
+      return await commitTree(ctx, repo, merged, { ...terms, onlyOn: terms.onlyOn ?? head.number });
+    } catch (error) {
+      if (!(error instanceof AppError && error.kind === "precondition")) throw error;
+      if (terms.onlyOn === undefined && attempt < MOST_ATTEMPTS) continue;
+      // The job's own commit may be what moved the head that it was to be made on.
+      const late = await commitOfJob(ctx, repo, job);
+      if (!late) throw error;
+      return late;
     }
   }
 }

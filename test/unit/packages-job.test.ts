@@ -13,7 +13,10 @@ const NAMES = ["alpha", "beta", "gamma"];
 const hashOf = (name: string): Sha256 => debEntry(name).files[0]?.sha256 ?? expect.fail();
 
 /** A repo that holds alpha and is to hold beta and gamma, which an upstream knows. */
-async function asked(map: unknown = { [hashOf("beta")]: {}, [hashOf("gamma")]: {} }, more: Partial<PackagesJob> = {}) {
+async function asked(
+  map: unknown = { [hashOf("beta")]: {}, [hashOf("gamma")]: {} },
+  more: Pick<Partial<PackagesJob>, "onlyOn"> = {},
+) {
   const ctx = memoryContext();
   await hold(
     ctx,
@@ -97,7 +100,7 @@ test("two runs at once make one commit, guarded by If-Match or not", async () =>
   }
 });
 
-test.each<[string, unknown, Partial<PackagesJob>, object]>([
+test.each<[string, unknown, Pick<Partial<PackagesJob>, "onlyOn">, object]>([
   ["unknown packages", { ["0".repeat(64)]: {}, [hashOf("beta")]: {} }, {}, { details: { unknown: ["0".repeat(64)] } }],
   ["a contradiction", { [hashOf("beta")]: { version: "7" } }, {}, { message: expect.stringContaining('version "7"') }],
   ["no JSON", "{", {}, { message: expect.stringContaining("byte") }],

@@ -4,7 +4,7 @@ import type { Sha256 } from "../../../shared/blob.ts";
 import { type Chain, type Commit, headOf } from "../../../shared/commit.ts";
 import type { Context } from "../../../shared/context.ts";
 import { AppError } from "../../../shared/error.ts";
-import { startPackagesJob } from "../../../shared/job/packages-job.ts";
+import { type PackagesJob, startPackagesJob } from "../../../shared/job/packages-job.ts";
 import { type ChangeTerms, patchPackages, setPackages, takeOver } from "../../../shared/repo/change.ts";
 import { checkMapBlob } from "../../../shared/repo/map-blob.ts";
 import { mergeInto, ON_CONFLICT } from "../../../shared/repo/merge.ts";
@@ -34,6 +34,8 @@ const Begun = z.object({ uri: z.string(), job: z.string() });
 const Query = MapQuery.extend({ type: Type.optional() });
 const Forced = z.object({ type: Type.optional(), force: z.enum(["true", "false"]).optional() });
 
+/** Packages of several sources that a request merges; with more it could pass the 30 s that it has. */
+const MOST_MERGED = 20_000;
 /** Sources whose names are looked up at a time. */
 const PARALLEL = 8;
 
@@ -88,8 +90,8 @@ export function repoPackages(app: App): void {
       const repo = await oneNamed(ctx, c.req.valid("param").name, type);
       const terms = { by: caller?.user ?? "", onlyOn: onlyOn(c), force: force === "true" };
       const body = c.req.valid("json");
-      const blob = Blob.safeParse(body);
-      if (blob.success) return c.json(await begin(ctx, repo, blob.data.packages_blob, terms), 202);
+      const large = await tooLargeForRequest(ctx, repo, body);
+      if (large) return c.json(await begin(ctx, repo, large, terms), 202);
       const commit = await setTo(ctx, repo, body, terms);
       c.header("ETag", commitTag(commit));
       return c.json({ commit: commit.number, packages: commit.count }, 200);
@@ -128,16 +130,41 @@ async function setTo(ctx: Context, repo: Repo, body: z.infer<typeof NewSet>, ter
   return mergeInto(ctx, repo, sources, onConflict, terms);
 }
 
+/** What a job is to do. */
+type Large = { readonly map: Sha256 } | { readonly merge: NonNullable<PackagesJob["merge"]> };
+
+/** A set that a job is to make: one from a map beyond a request, and one of so much that a request might not last. */
+async function tooLargeForRequest(ctx: Context, repo: Repo, body: z.infer<typeof NewSet>): Promise<Large | undefined> {
+  const blob = Blob.safeParse(body);
+  if (blob.success) {
+    await checkMapBlob(ctx, blob.data.packages_blob);
+    return { map: blob.data.packages_blob };
+  }
+  const several = Merge.safeParse(body);
+  if (!several.success) return undefined;
+  const { sync, on_conflict: onConflict = "refuse" } = several.data;
+  const sources = await pMap(
+    sync,
+    async (named) => {
+      const { id, name, ...chain } = await sourceOf(ctx, repo, named);
+      return { id, kind: named.type, name, count: (await headOf(ctx, { id, ...chain })).count };
+    },
+    { concurrency: PARALLEL },
+  );
+  if (sources.reduce((sum, { count }) => sum + count, 0) <= MOST_MERGED) return undefined;
+  return { merge: { sources: sources.map(({ id, kind, name }) => ({ id, kind, name })), onConflict } };
+}
+
 /** What is wrong already is told at once. */
-async function begin(ctx: Context, repo: Repo, map: Sha256, { by, onlyOn, force = false }: ChangeTerms) {
-  const [{ number }] = await Promise.all([headOf(ctx, repo), checkMapBlob(ctx, map)]);
+async function begin(ctx: Context, repo: Repo, large: Large, { by, onlyOn, force = false }: ChangeTerms) {
+  const { number } = await headOf(ctx, repo);
   if (onlyOn !== undefined && onlyOn !== number) {
     throw new AppError("precondition", `repo ${repo.name} is at commit ${number}, not at ${onlyOn}`, {
       commit: number,
     });
   }
   const expected = onlyOn === undefined ? {} : { onlyOn };
-  const { id } = await startPackagesJob(ctx, repo, { map, by, force, since: number, ...expected });
+  const { id } = await startPackagesJob(ctx, repo, { ...large, by, force, since: number, ...expected });
   return { uri: `${ctx.publicUrl}/jobs/${id}`, job: id };
 }
 
