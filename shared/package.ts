@@ -1,14 +1,20 @@
 import pMap from "p-map";
 import { z } from "zod";
+import { Changes, readChanges } from "./apt/changes.ts";
 import { type Deb, readDeb } from "./apt/deb.ts";
+import { Dsc, readDsc } from "./apt/dsc.ts";
 import type { RangeSource, Sha256 } from "./blob.ts";
 import type { Context } from "./context.ts";
 import { PAGE_ITEMS } from "./store/dynamo.ts";
 import { keys, partitions } from "./store/keys.ts";
+import { SOURCE } from "./tree/layout.ts";
 import { Rpm, readRpm } from "./yum/rpm.ts";
 
 /** What a file says of itself; a `file` says nothing. */
-export type Parsed = Deb | Rpm | { readonly format: "file" };
+export type Parsed = Deb | Dsc | Changes | Rpm | { readonly format: "file" };
+
+/** What a package may be; `changes` is a set of files that belong together. */
+export const FORMATS = ["deb", "dsc", "changes", "rpm", "file"] as const;
 
 const DebDocument = z.object({
   format: z.literal("deb"),
@@ -23,7 +29,7 @@ const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{
 
 const PackageItem = z.object({
   sha256: hex,
-  format: z.enum(["deb", "rpm", "file"]),
+  format: z.enum(FORMATS),
   name: z.string(),
   version: z.string(),
   architecture: z.string(),
@@ -33,6 +39,8 @@ const PackageItem = z.object({
   signed: z.boolean(),
   /** The blob of all that was parsed: a file list can exceed any item. Absent for a plain file. */
   metadata: hex.optional(),
+  /** In hex, where all the bytes were read. */
+  digests: z.object({ sha512: z.string(), sha1: z.string(), md5: z.string() }).optional(),
   /** A binary that named it when it was taken in: who may read that one may read this. */
   heldBy: z.string(),
   createdAt: z.string(),
@@ -49,6 +57,8 @@ export async function parsePackage(source: RangeSource, filename: string): Promi
   const magic = Buffer.from(await source.read(0, AR.length)).toString("latin1");
   if (magic.startsWith(RPM) || filename.endsWith(".rpm")) return readRpm(source);
   if (filename.endsWith(".deb") || filename.endsWith(".udeb")) return readDeb(source);
+  if (filename.endsWith(".dsc")) return readDsc(source);
+  if (filename.endsWith(".changes")) return readChanges(source);
   return { format: "file" };
 }
 
@@ -117,7 +127,7 @@ export function packageOf(item: Record<string, unknown>): Package {
 export async function putPackage(
   ctx: Context,
   parsed: Parsed,
-  file: { sha256: Sha256; sizeBytes: number; filename: string; heldBy: string },
+  file: Pick<Package, "sha256" | "sizeBytes" | "filename" | "heldBy" | "digests">,
 ): Promise<Package> {
   const plain = parsed.format === "file";
   const pkg: Package = {
@@ -125,11 +135,12 @@ export async function putPackage(
     format: parsed.format,
     name: plain ? file.filename : parsed.name,
     version: plain ? "" : versionOf(parsed),
-    architecture: plain ? "" : parsed.architecture,
+    architecture: plain ? "" : parsed.format === "dsc" ? SOURCE : parsed.architecture,
     filename: file.filename,
     sizeBytes: file.sizeBytes,
     signed: plain ? false : parsed.signed,
     ...(plain ? {} : { metadata: await ctx.objects.putBlob(Buffer.from(JSON.stringify(parsed))) }),
+    digests: file.digests,
     heldBy: file.heldBy,
     createdAt: ctx.now().toISOString(),
   };
@@ -137,16 +148,24 @@ export async function putPackage(
   return pkg;
 }
 
+const DOCUMENTS = {
+  deb: DebDocument,
+  dsc: Dsc,
+  changes: Changes,
+  rpm: Rpm,
+  file: z.object({ format: z.literal("file") }),
+} as const;
+
 /** All that was parsed of a package: one read of a blob. */
 export async function parsedOf(ctx: Context, pkg: Package): Promise<Parsed> {
   if (pkg.metadata === undefined) return { format: "file" };
   const parsed: unknown = JSON.parse(Buffer.from(await ctx.objects.getBlob(pkg.metadata)).toString("utf8"));
-  return pkg.format === "deb" ? DebDocument.parse(parsed) : Rpm.parse(parsed);
+  return DOCUMENTS[pkg.format].parse(parsed);
 }
 
 /** As its format writes a whole version: `1:2.10-3` of a deb, `1:2.10-3.el9` of an rpm. */
-function versionOf(parsed: Deb | Rpm): string {
-  if (parsed.format === "deb") return parsed.version;
+function versionOf(parsed: Deb | Dsc | Changes | Rpm): string {
+  if (parsed.format !== "rpm") return parsed.version;
   const { epoch, version, release } = parsed;
   return `${epoch > 0 ? `${epoch}:` : ""}${version}-${release}`;
 }

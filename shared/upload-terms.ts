@@ -21,6 +21,8 @@ export type UploadTerms = {
   readonly copyPartBytes: number;
   /** After so long the worker hands an upload on to itself. */
   readonly workSeconds: number;
+  /** So long a .dsc, a .changes or what goes in with one waits for the others. */
+  readonly partsWaitSeconds: number;
 };
 
 export const UPLOAD_TERMS: UploadTerms = {
@@ -34,6 +36,8 @@ export const UPLOAD_TERMS: UploadTerms = {
   mostCopyBytes: 5 * GIB,
   copyPartBytes: 512 * MIB,
   workSeconds: 600,
+  // An upload in parts has as long.
+  partsWaitSeconds: 24 * 3600,
 };
 
 /** Whole MiB, so that clients may cut with `dd`. */

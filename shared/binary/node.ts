@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
+import { FORMATS } from "../package.ts";
 import { type Item, PAGE_ITEMS } from "../store/dynamo.ts";
 import { keys, partitions } from "../store/keys.ts";
 
@@ -10,19 +11,38 @@ const PARALLEL = 8;
 
 const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
 
+/** What whoever sent it said of a binary. */
+const Labels = z.object({
+  builtBy: z.string().optional(),
+  /** Of its source: a branch or tag, and the commit. */
+  ref: z.string().optional(),
+  sha1: z.string().optional(),
+  /** A blob of JSON. */
+  extra: hex.optional(),
+});
+
 const Stored = z.object({
   sha256: hex,
   sizeBytes: z.number().int(),
   signed: z.boolean(),
-  format: z.enum(["deb", "rpm", "file", "unreadable"]),
-  /** What is wrong with a file that calls itself a package. */
+  format: z.enum([...FORMATS, "unreadable"]),
+  /** What is wrong with a file that calls itself a package, or that belongs to others which did not all come. */
   problem: z.string().optional(),
   /** The job that stored it. */
   job: z.string(),
   /** May take the place of other bytes in the repos that accept it. */
   replace: z.boolean(),
+  /** The .changes that it goes in with, by name. */
+  changes: z.string().optional(),
+  /** Of a .dsc, a .changes and what goes in with one: whether all that belongs together is here. The last two are for good. */
+  parts: z.enum(["waiting", "here", "refused"]).optional(),
+  /** It took the place of other bytes, which repos may have from here. */
+  replaces: z.boolean().optional(),
   /** Whether the repos that accept it have it. */
   settled: z.boolean(),
+  labels: Labels.optional(),
+  /** Where all the bytes were read. */
+  sha512: z.string().optional(),
   at: z.string(),
 });
 
@@ -33,10 +53,13 @@ const Awaited = z.object({
   sizeBytes: z.number().int().optional(),
   expiresAt: z.string(),
   force: z.boolean(),
+  /** The .changes that it is to go in with, by name. */
+  changes: z.string().optional(),
   /** Where it comes in parts: the store's name for it, and the size of each but the last. */
   parts: z.object({ multipartId: z.string(), partBytes: z.number().int() }).optional(),
   /** The bytes are here, and are being verified. */
   arrived: z.boolean().optional(),
+  labels: Labels.optional(),
 });
 
 const BinaryItem = z.object({
@@ -50,6 +73,7 @@ const BinaryItem = z.object({
 
 const LevelItem = z.object({ kind: z.literal("level"), updatedAt: z.string() });
 
+export type Labels = z.infer<typeof Labels>;
 export type StoredBinary = z.infer<typeof Stored>;
 export type AwaitedUpload = z.infer<typeof Awaited>;
 /** A leaf of the discovery tree: what it names, and what it awaits. */

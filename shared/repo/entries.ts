@@ -1,8 +1,9 @@
+import { sourcesStanza } from "../apt/sources-stanza.ts";
 import { packagesStanza } from "../apt/stanza.ts";
 import { AppError } from "../error.ts";
 import type { Package, Parsed } from "../package.ts";
 import type { Entry } from "../tree/entry.ts";
-import { type AptPlace, aptKey, DIR_FILES, dirKey, PACKAGES, SUMS, yumKey } from "../tree/layout.ts";
+import { type AptPlace, aptKey, DIR_FILES, dirKey, PACKAGES, SOURCE, SOURCES, SUMS, yumKey } from "../tree/layout.ts";
 import { packageChunks } from "../yum/chunks.ts";
 import type { Repo } from "./repo.ts";
 
@@ -10,7 +11,7 @@ import type { Repo } from "./repo.ts";
 export function canHold(type: Repo["type"], format: Package["format"]): boolean {
   switch (type) {
     case "apt":
-      return format === "deb";
+      return format === "deb" || format === "dsc";
     case "yum":
       return format === "rpm";
     case "dir":
@@ -20,7 +21,10 @@ export function canHold(type: Repo["type"], format: Package["format"]): boolean 
   }
 }
 
-/** The rows of a repo's tree for one package: in apt one for each place, elsewhere one. */
+/**
+ * The rows of a repo's tree for one package: in apt one for each place, elsewhere one. Of a source package it is for the caller to
+ * know that all its parts are here.
+ */
 export function entriesFor(
   repo: Pick<Repo, "type">,
   { pkg, parsed, filename, places }: { pkg: Package; parsed: Parsed; filename: string; places: readonly AptPlace[] },
@@ -34,6 +38,15 @@ export function entriesFor(
       key: aptKey(place, parsed.architecture, parsed.name, parsed.version),
       files,
       chunks: { [PACKAGES]: stanza },
+    }));
+  }
+  if (repo.type === "apt" && parsed.format === "dsc") {
+    const stanza = sourcesStanza(parsed, { filename, sizeBytes, sha256, directory: `source/${sha256}` });
+    const parts = parsed.files.map(({ name, ...part }) => ({ name, sha256: part.sha256, sizeBytes: part.sizeBytes }));
+    return places.map((place) => ({
+      key: aptKey(place, SOURCE, parsed.name, parsed.version),
+      files: [...files, ...parts],
+      chunks: { [SOURCES]: Buffer.from(stanza) },
     }));
   }
   if (repo.type === "yum" && parsed.format === "rpm") {

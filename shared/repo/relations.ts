@@ -16,6 +16,8 @@ export function relationsOfParsed(parsed: Parsed): Relations {
       return relationsOfControl(parsed.control);
     case "rpm":
       return { depends: parsed.requires.map(rpmRelation), provides: parsed.provides.map(rpmRelation) };
+    case "dsc":
+    case "changes":
     case "file":
       return NONE;
     default:

@@ -10,7 +10,7 @@
  * | what a sync found, and which batches are copied | `sync#JOB`             | `plan`, `batch#HASH`  | get; query     |
  * | what files without a SHA-256 in their index turned out to be | `learned#UPSTREAM ID` | hash of what names them | query; put |
  * | the xz block of an index fragment         | `xz#FRAGMENT SHA-256`       | `xz`                  | get            |
- * | repos whose patterns may take a package    | `accepts#FIRST SEGMENT`     | `TYPE#NAME`           | query, pages   |
+ * | repos whose patterns may take a package, or once took it | `accepts#FIRST SEGMENT`     | `TYPE#NAME`           | query, pages   |
  * | who follows a repo                         | `followers#TYPE#NAME`       | the follower's name   | query, pages   |
  * | the head and history of a repo             | `commits#REPO ID`           | number, 12 digits     | query, newest first |
  * | what was published of a commit             | `publications#REPO ID`      | number, 12 digits     | get; query, newest first |
@@ -19,6 +19,7 @@
  * | what lies below a level of the discovery tree | `level#PATH`             | next segment          | query, pages   |
  * | one level or binary of it                  | `level#PATH OF ITS PARENT`  | its name              | get            |
  * | binaries by the hash, the builder or the ref of their bytes | `binaries#FIELD#VALUE` | PATH | query, pages |
+ * | which .dsc and .changes of a release wait for a file | `waits#PATH OF THE RELEASE` | FILE/ARCHITECTURE/NAME | query by file |
  * | how far the hash of a large upload is      | `upload#ID`                 | `hash`                | get            |
  * | whether a blob is a package map that we wrote | `map#SHA-256`            | `map`                 | get            |
  * | a job                                      | `job#ID`                    | `job`                 | get            |
@@ -34,6 +35,7 @@ export type RepoType = "apt" | "yum" | "dir";
 export type HintField = "sha256" | "built_by" | "ref";
 
 const DIGITS = 12;
+const RELEASE_DEPTH = 3;
 
 export function paddedNumber(number: number): string {
   return String(number).padStart(DIGITS, "0");
@@ -74,6 +76,11 @@ export const keys = {
     pk: partitions.binaryHints(field, value),
     sk: path,
   }),
+  /** `owner` is the path of the .dsc or .changes that waits for the file. */
+  wait: (owner: readonly string[], file: string): ItemKey => ({
+    pk: partitions.waits(owner),
+    sk: [file, ...owner.slice(RELEASE_DEPTH)].join("/"),
+  }),
   uploadHash: (uploadId: string): ItemKey => ({ pk: `upload#${uploadId}`, sk: "hash" }),
   /** Only such a blob, and a file that was uploaded, may be read back as a map. */
   packageMap: (sha256: Sha256): ItemKey => ({ pk: `map#${sha256}`, sk: "map" }),
@@ -95,6 +102,8 @@ export const partitions = {
   /** By the first two digits of the hash. */
   packages: (prefix: string) => `packages#${prefix}`,
   level: (segments: readonly string[]) => `level#${segments.join("/")}`,
+  /** Of the release that a path lies in. */
+  waits: (segments: readonly string[]) => `waits#${segments.slice(0, RELEASE_DEPTH).join("/")}`,
   /** A value may be any text, and longer than a key: so its hash stands for it. */
   binaryHints: (field: HintField, value: string) => `binaries#${field}#${field === "sha256" ? value : sha256Of(value)}`,
 } as const;
