@@ -6,6 +6,7 @@ import { settle } from "../shared/binary/settle.ts";
 import { parseSha256 } from "../shared/blob.ts";
 import type { Context } from "../shared/context.ts";
 import { AppError } from "../shared/error.ts";
+import { watchJob } from "../shared/job/give-up.ts";
 import { runPackagesJob } from "../shared/job/run-packages.ts";
 import { buryRepo } from "../shared/publication/bury.ts";
 import { REPO_TYPES, type RepoRef, repairRepo } from "../shared/repo/repo.ts";
@@ -13,9 +14,10 @@ import { resignRepo } from "../shared/repo/resign.ts";
 import { follow } from "../shared/sync/follow.ts";
 import { fetchFile } from "../shared/sync/on-demand.ts";
 import { copyBatch, syncUpstream } from "../shared/sync/run.ts";
-import { repairUpstream, resyncNamed } from "../shared/sync/upstream.ts";
+import { findUpstream, repairUpstream, resyncNamed } from "../shared/sync/upstream.ts";
 import { failuresOf, logFault } from "./batch.ts";
 import { context } from "./context.ts";
+import { endingItsJob } from "./last-try.ts";
 
 const Named = z.object({
   kind: z.enum(["backfill", "repair", "follow", "bury", "sync", "resync", "repair-upstream", "resign"]),
@@ -31,8 +33,10 @@ const Fetch = z.object({
 });
 const Copy = z.object({ kind: z.literal("copy"), job: z.string(), batch: z.number().int() });
 const Packages = z.object({ kind: z.literal("packages"), job: z.string() });
+const Watch = z.object({ kind: z.literal("watch"), job: z.string() });
 const Verify = z.object({ kind: z.literal("verify"), upload: z.string() });
-const Message = z.union([Named, Copy, Fetch, Packages, Verify]);
+const Message = z.union([Named, Copy, Fetch, Packages, Watch, Verify]);
+type Message = z.infer<typeof Message>;
 
 const WORK = {
   backfill: backfillRepo,
@@ -49,12 +53,27 @@ const WORK = {
 export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   return failuresOf(event, async (record) => {
     const message = Message.parse(JSON.parse(record.body));
-    if (message.kind === "copy") await copyBatch(context(), message.job, message.batch);
-    else if (message.kind === "fetch") await orLogged(record, () => fetchFile(context(), message));
-    else if (message.kind === "packages") await runPackagesJob(context(), message.job);
-    else if (message.kind === "verify") await verify(context(), message.upload);
-    else await WORK[message.kind](context(), message);
+    await endingItsJob(
+      record,
+      () => jobOf(context(), message),
+      () => work(record, message),
+    );
   });
+}
+
+async function work(record: SQSRecord, message: Message): Promise<void> {
+  if (message.kind === "copy") await copyBatch(context(), message.job, message.batch);
+  else if (message.kind === "fetch") await orLogged(record, () => fetchFile(context(), message));
+  else if (message.kind === "packages") await runPackagesJob(context(), message.job);
+  else if (message.kind === "verify") await verify(context(), message.upload);
+  else if (message.kind === "watch") await watchJob(context(), message.job);
+  else await WORK[message.kind](context(), message);
+}
+
+/** The job that has a record of its own, and waits for this message. */
+async function jobOf(ctx: Context, message: Message): Promise<string | undefined> {
+  if (message.kind === "copy" || message.kind === "packages") return message.job;
+  return message.kind === "sync" ? (await findUpstream(ctx, message))?.job : undefined;
 }
 
 async function verify(ctx: Context, upload: string): Promise<void> {

@@ -28,6 +28,8 @@ export type WorkerMessage =
   | { readonly kind: "copy"; readonly job: string; readonly batch: number }
   /** A set of packages that is too large for a request. */
   | { readonly kind: "packages"; readonly job: string }
+  /** A job that nobody may be working on any more. */
+  | { readonly kind: "watch"; readonly job: string }
   | {
       readonly kind: "fetch";
       readonly type: RepoType;
