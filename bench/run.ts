@@ -6,6 +6,7 @@ import { optionsOf, USAGE } from "./options.ts";
 import { closeGnupg, installPeers, machine } from "./peers/programs.ts";
 import { tableOf, writeResults } from "./report.ts";
 import { api } from "./works/api.ts";
+import { aptUpdate } from "./works/apt-update.ts";
 import { diffAndBack, oldCommit } from "./works/history.ts";
 import { manyUploads } from "./works/many-uploads.ts";
 import { oneDeb } from "./works/one-deb.ts";
@@ -25,6 +26,7 @@ const WORKS: readonly Work[] = [
   oldCommit,
   diffAndBack,
   manyUploads,
+  aptUpdate,
   syncMetadata,
   syncFiles,
   api,
