@@ -2,6 +2,7 @@ import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { findPackage, type Package, type Parsed, parsedOf } from "../package.ts";
+import type { FileRef } from "../tree/entry.ts";
 import { describeRow, type PackageRow, SOURCE } from "../tree/layout.ts";
 import type { HeadChain } from "./heads.ts";
 import { entryHeld, type Holder, holdersOf } from "./holders.ts";
@@ -12,7 +13,9 @@ import { type Relations, relationsOfEntry, relationsOfParsed } from "./relations
 export type About = Omit<PackageRow, "place"> &
   Relations & {
     readonly sha256: Sha256;
-    readonly format: Package["format"] | "dsc";
+    readonly format: Package["format"];
+    /** Of a .dsc or .changes: the files that it names. */
+    readonly files?: readonly Pick<FileRef, "name" | "sha256" | "sizeBytes">[];
     /** Its bytes are in our store; else whoever of `holders` is first has them, under that path. */
     readonly isOurs: boolean;
     readonly path: string;
@@ -42,6 +45,7 @@ function aboutParsed(pkg: Package, parsed: Parsed): Told {
   return {
     ...{ sha256, name, architecture, filename, sizeBytes, format },
     ...relationsOfParsed(parsed),
+    ...("files" in parsed && parsed.format !== "rpm" ? { files: parsed.files } : {}),
     ...(parsed.format === "rpm"
       ? { version: parsed.version, epoch: parsed.epoch, release: parsed.release }
       : { version: pkg.version }),
@@ -55,10 +59,13 @@ async function aboutHeld(ctx: Context, holder: Holder): Promise<Omit<Told, "sha2
   const { place, ...described } = describeRow(type, holder.row);
   const [file] = holder.row.files;
   const path = typeof place === "string" ? place : `pool/${file?.sha256}/${described.filename}`;
+  const entry = await entryHeld(ctx, holder);
+  const format = formatOf(type, described);
   return {
     ...described,
-    ...relationsOfEntry(await entryHeld(ctx, holder)),
-    format: formatOf(type, described),
+    ...relationsOfEntry(entry),
+    format,
+    ...(format === "dsc" ? { files: entry.files.filter(({ sha256 }) => sha256 !== file?.sha256) } : {}),
     path: [type, name, ...path.split("/").map(encodeURIComponent)].join("/"),
   };
 }

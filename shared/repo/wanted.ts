@@ -1,4 +1,5 @@
 import pMap from "p-map";
+import type { Dsc } from "../apt/dsc.ts";
 import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
@@ -94,6 +95,7 @@ async function parsedEntries(ctx: Context, repo: Repo, wanted: WantedPackage, pk
   }
   const parsed = await parsedOf(ctx, pkg);
   if (repo.type !== "dir") {
+    if (parsed.format === "dsc") await checkParts(ctx, pkg, parsed.files);
     check(wanted, pkg);
     const places = (wanted.places ?? [ownPlace(repo)]).filter((place): place is AptPlace => typeof place !== "string");
     return entriesFor(repo, { pkg, parsed, filename: pkg.filename, places });
@@ -104,6 +106,21 @@ async function parsedEntries(ctx: Context, repo: Repo, wanted: WantedPackage, pk
     check(wanted, pkg, [filename, wanted.filename ?? pkg.filename]);
     return entriesFor(repo, { pkg, parsed, filename, places: [] });
   });
+}
+
+/** A source package is listed when all of it is here. */
+async function checkParts(ctx: Context, { filename }: Package, files: Dsc["files"]): Promise<void> {
+  const found = await findPackages(ctx, files);
+  const missing = files.filter(({ sha256, sizeBytes }) => found.get(sha256)?.sizeBytes !== sizeBytes);
+  if (missing.length === 0) return;
+  const names = missing.map(({ name }) => name);
+  throw new AppError(
+    "unprocessable",
+    `${filename} names files that are not known here: ${names.slice(0, 3).join(", ")}`,
+    {
+      unknown: missing.slice(0, MOST_TOLD).map(({ sha256 }) => sha256),
+    },
+  );
 }
 
 function takenEntries(repo: Repo, wanted: WantedPackage, entry: Entry): Entry[] {

@@ -18,6 +18,10 @@ const PackageView = z
     format: z.string(),
     architecture: z.string(),
     size: z.int(),
+    files: z
+      .array(z.object({ name: z.string(), size: z.int(), shasum: z.string() }))
+      .optional()
+      .openapi({ description: "of a .dsc or .changes, what it names" }),
     depends: z.array(z.string()),
     provides: z.array(z.string()),
     url: z.string(),
@@ -74,6 +78,7 @@ function packageView(ctx: Context, about: About): z.infer<typeof PackageView> {
     format: about.format,
     architecture: about.architecture,
     size: about.sizeBytes,
+    ...(about.files === undefined ? {} : { files: about.files.map(fileView) }),
     depends: [...about.depends],
     provides: [...about.provides],
     url: about.isOurs
@@ -82,6 +87,10 @@ function packageView(ctx: Context, about: About): z.infer<typeof PackageView> {
     upstreams: of("upstream"),
     repos: of("repo"),
   };
+}
+
+function fileView({ name, sizeBytes, sha256 }: NonNullable<About["files"]>[number]) {
+  return { name, size: sizeBytes, shasum: sha256 };
 }
 
 /** By name; of several types under one name, all but the first are told apart by theirs. */
