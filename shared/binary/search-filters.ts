@@ -54,6 +54,11 @@ export function isLeafWanted(filters: SearchFilters, binary: Binary, now: string
 /** By what a stored binary is found beside its path. */
 export type Told = Pick<SearchFilters, "sha256" | "builtBy" | "ref">;
 
-export function toldOf({ sha256, labels }: StoredBinary): Told {
+export function toldOf({
+  sha256,
+  labels,
+}: Pick<StoredBinary, "sha256"> & { readonly labels?: Labels | undefined }): Told {
   return { sha256, builtBy: labels?.builtBy, ref: labels?.ref };
 }
+
+type Labels = { readonly builtBy?: string | undefined; readonly ref?: string | undefined };

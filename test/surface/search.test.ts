@@ -1,4 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
+import { findBinary } from "../../shared/binary/node.ts";
+import { writeHints } from "../../shared/binary/search-hints.ts";
 import { sha256Of } from "../../shared/blob.ts";
 import { keys } from "../../shared/store/keys.ts";
 import { type DiscoveryApp, discoveryApp } from "../support/discovery-app.ts";
@@ -8,6 +10,7 @@ const OLD = "hello/debian/bullseye/amd64/hello_2.10-2_amd64.deb";
 const RPM = "hello/centos/9/x86_64/hello-2.10-3.el9.x86_64.rpm";
 const OTHER = "hello-dev/debian/bookworm/arm64/hello-dev_1_arm64.deb";
 const AWAITED = "hello/debian/bookworm/amd64/hello_3_amd64.deb";
+const LONG = "grüße & more ".repeat(70);
 const ALL = [HELLO, OLD, RPM, OTHER, AWAITED];
 const KNOWN = [
   "name",
@@ -26,9 +29,9 @@ const KNOWN = [
 let app: DiscoveryApp;
 beforeAll(async () => {
   app = await discoveryApp();
-  await stored(HELLO, { format: "deb", signed: false }, "2.10-3");
-  await stored(OLD, { format: "deb", signed: true }, "2.10-2");
-  await stored(RPM, { format: "rpm", signed: true }, "2.10-3");
+  await stored(HELLO, { format: "deb", signed: false, labels: { builtBy: "ci/7", ref: "main" } }, "2.10-3");
+  await stored(OLD, { format: "deb", signed: true, labels: { builtBy: "ci/7", ref: LONG } }, "2.10-2");
+  await stored(RPM, { format: "rpm", signed: true, labels: { ref: "main" } }, "2.10-3");
   await stored(OTHER, { format: "deb", signed: false }, "1");
   await app.awaited(AWAITED.split("/"));
 });
@@ -37,7 +40,8 @@ async function stored(path: string, more: object, version: string): Promise<void
   const sha256 = sha256Of(path);
   const at = app.ctx.now().toISOString();
   await app.stored(path.split("/"), 0, { sha256, ...more });
-  await app.ctx.table.put({ ...keys.binaryHint("sha256", sha256, path), job: "job", at });
+  const { stored: found } = (await findBinary(app.ctx, path.split("/"))) ?? {};
+  if (found) await writeHints(app.ctx, [{ segments: path.split("/"), stored: found }]);
   const pkg = {
     name: "x",
     architecture: "x",
@@ -74,6 +78,14 @@ test.each<[string, string[]]>([
   [`sha256=${sha256Of(RPM)}`, [RPM]],
   [`sha256=${sha256Of(RPM).toUpperCase()}`, [RPM]],
   [`sha256=${"0".repeat(64)}`, []],
+  ["built_by=ci%2F7", [HELLO, OLD]],
+  ["built_by=ci", []],
+  ["ref=main", [HELLO, RPM]],
+  [`ref=${encodeURIComponent(LONG)}`, [OLD]],
+  ["ref=main&built_by=ci%2F7", [HELLO]],
+  ["ref=main&format=rpm&name=hello&version=2.10-3", [RPM]],
+  [`sha256=${sha256Of(RPM)}&ref=main`, [RPM]],
+  [`sha256=${sha256Of(RPM)}&built_by=ci%2F7`, []],
   ["signed=true", [OLD, RPM]],
   ["signed=false", [HELLO, OTHER, AWAITED]],
   ["name=hello&signed=true", [OLD, RPM]],
@@ -137,6 +149,7 @@ test("values that nothing can have are 400 and say why", async () => {
     [`sha256=${"g".repeat(64)}`, /sha256/],
     ["signed=yes", /signed/],
     [`version=${"1".repeat(201)}`, /version/],
+    [`ref=${"x".repeat(1001)}`, /ref/],
     ["name=hello&name=world", /name/],
     ["after=%2E%2E", /after/],
     ["after=a%2F%2Fb", /after/],
@@ -188,4 +201,22 @@ test("what cannot be done with a search is 405, and says what can", async () => 
     const answer = await app.ask(method, "/search/", method === "DELETE" ? undefined : {});
     expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD, OPTIONS"]);
   }
+});
+
+test("pages follow each other by Link, with the same filters, until all was told once", async () => {
+  const many = await discoveryApp();
+  const names = Array.from({ length: 70 }, (_, index) => `page-${String(index).padStart(2, "0")}`);
+  for (const name of names) await many.stored([name, "debian", "sid", "amd64", "x.deb"]);
+  const found: string[] = [];
+  let url: string | undefined = "/search/?name-has=page-&arch=amd64&signed=true&version=&format=";
+  let pages = 0;
+  while (url !== undefined) {
+    const { body, headers } = await many.ask("GET", url);
+    found.push(...body.map(({ path }: { path: string }) => path));
+    url = headers.get("link")?.match(/^<([^>]+)>; rel="next"$/)?.[1];
+    if (url !== undefined) expect(url).toMatch(/\/search\/\?name-has=page-&arch=amd64&signed=true&after=[^&]+$/);
+    pages += 1;
+  }
+  expect(found).toEqual(names.map((name) => `${name}/debian/sid/amd64/x.deb`));
+  expect(pages).toBeGreaterThan(1);
 });
