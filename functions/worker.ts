@@ -1,7 +1,9 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import { z } from "zod";
 import { backfillRepo } from "../shared/binary/backfill.ts";
+import { leaveRepos } from "../shared/binary/leave.ts";
 import { verifyUpload } from "../shared/binary/look.ts";
+import { continueRemoval } from "../shared/binary/remove.ts";
 import { settle } from "../shared/binary/settle.ts";
 import { parseSha256 } from "../shared/blob.ts";
 import type { Context } from "../shared/context.ts";
@@ -35,7 +37,9 @@ const Copy = z.object({ kind: z.literal("copy"), job: z.string(), batch: z.numbe
 const Packages = z.object({ kind: z.literal("packages"), job: z.string() });
 const Watch = z.object({ kind: z.literal("watch"), job: z.string() });
 const Verify = z.object({ kind: z.literal("verify"), upload: z.string() });
-const Message = z.union([Named, Copy, Fetch, Packages, Watch, Verify]);
+const Leave = z.object({ kind: z.literal("leave"), path: z.string() });
+const Remove = z.object({ kind: z.literal("remove"), path: z.string(), at: z.string() });
+const Message = z.union([Named, Copy, Fetch, Packages, Watch, Verify, Leave, Remove]);
 type Message = z.infer<typeof Message>;
 
 const WORK = {
@@ -66,6 +70,8 @@ async function work(record: SQSRecord, message: Message): Promise<void> {
   else if (message.kind === "fetch") await orLogged(record, () => fetchFile(context(), message));
   else if (message.kind === "packages") await runPackagesJob(context(), message.job);
   else if (message.kind === "verify") await verify(context(), message.upload);
+  else if (message.kind === "leave") await leave(context(), message.path);
+  else if (message.kind === "remove") await remove(context(), message.path, message.at);
   else if (message.kind === "watch") await watchJob(context(), message.job);
   else await WORK[message.kind](context(), message);
 }
@@ -79,6 +85,15 @@ async function jobOf(ctx: Context, message: Message): Promise<string | undefined
 async function verify(ctx: Context, upload: string): Promise<void> {
   const unsettled = await verifyUpload(ctx, upload);
   if (unsettled) await settle(ctx, [unsettled]);
+}
+
+async function leave(ctx: Context, path: string): Promise<void> {
+  const changed = await leaveRepos(ctx, path);
+  if (changed.length > 0) await settle(ctx, changed);
+}
+
+async function remove(ctx: Context, path: string, at: string): Promise<void> {
+  if (await continueRemoval(ctx, path, at)) await leave(ctx, path);
 }
 
 /** Work that has no job to tell of it: what is wrong for good is logged, and done with. */

@@ -7,7 +7,8 @@ import { announce } from "../repo/announce.ts";
 import { canHold, entriesFor } from "../repo/entries.ts";
 import { findRepo, type Repo, type RepoRef } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
-import type { Entry } from "../tree/entry.ts";
+import type { Delta } from "../tree/edit.ts";
+import { storedAt } from "./leave.ts";
 import { type Child, childrenOf } from "./node.ts";
 import { binaryPathOf } from "./path.ts";
 
@@ -22,7 +23,7 @@ const BATCH = 200;
 export async function backfillRepo(ctx: Context, ref: RepoRef): Promise<void> {
   const repo = await findRepo(ctx, ref);
   if (!repo || repo.backfilled >= repo.version) return;
-  let batch: Entry[] = [];
+  let batch: Gift[] = [];
   for (const rule of repo.accepts) {
     for await (const found of matching(ctx, rule)) {
       batch.push(...(await entriesOf(ctx, repo, found)));
@@ -40,6 +41,7 @@ export async function backfillRepo(ctx: Context, ref: RepoRef): Promise<void> {
   );
 }
 
+type Gift = Delta["put"][number] & { readonly found: Found };
 type Found = { readonly segments: readonly string[]; readonly child: Child };
 
 /** The binaries a pattern names, by walking only the levels that it leaves open. */
@@ -64,7 +66,9 @@ async function* matching(ctx: Context, rule: AcceptRule, above: readonly string[
   } while (after !== undefined);
 }
 
-async function entriesOf(ctx: Context, repo: Repo, { segments, child: { node } }: Found): Promise<Entry[]> {
+async function entriesOf(ctx: Context, repo: Repo, found: Found): Promise<Gift[]> {
+  const { segments, child } = found;
+  const { node } = child;
   if (node.kind !== "binary" || !node.stored || node.stored.format === "unreadable") return [];
   if (!canHold(repo.type, node.stored.format)) return [];
   const pkg = await findPackage(ctx, node.stored.sha256);
@@ -72,7 +76,8 @@ async function entriesOf(ctx: Context, repo: Repo, { segments, child: { node } }
   const at = binaryPathOf(segments);
   const parsed = await parsedOf(ctx, pkg);
   try {
-    return entriesFor(repo, { pkg, parsed, filename: at.binary, places: placesFor(repo, at) });
+    const entries = entriesFor(repo, { pkg, parsed, filename: at.binary, places: placesFor(repo, at) });
+    return entries.map((entry) => ({ entry, replace: false, giver: segments.join("/"), found }));
   } catch (error) {
     // One binary that cannot go where the patterns say keeps no other out.
     if (error instanceof AppError) return [];
@@ -81,12 +86,26 @@ async function entriesOf(ctx: Context, repo: Repo, { segments, child: { node } }
 }
 
 /** A package whose place is taken by other bytes stays out: the repo keeps what it has. */
-async function commit(ctx: Context, repo: Repo, entries: readonly Entry[]): Promise<void> {
+async function commit(ctx: Context, repo: Repo, gifts: readonly Gift[]): Promise<void> {
   const { commit: made } = await commitDelta(
     ctx,
     repo,
-    { put: entries.map((entry) => ({ entry, replace: false })), remove: [] },
-    { by: repo.createdBy, message: `take in what the patterns match (${entries.length})` },
+    { put: gifts, remove: [] },
+    { by: repo.createdBy, message: `take in what the patterns match (${gifts.length})` },
   );
   await announce(ctx, repo, made);
+  await leaveChanged(ctx, gifts);
+}
+
+/** What was removed or replaced while it was taken in here is not what its repos were told of then. */
+async function leaveChanged(ctx: Context, gifts: readonly Gift[]): Promise<void> {
+  const paths = [...new Map(gifts.map(({ giver = "", found }) => [giver, found]))];
+  const stored = await storedAt(
+    ctx,
+    paths.map(([path]) => path),
+  );
+  for (const [path, { child }] of paths) {
+    const was = child.node.kind === "binary" ? child.node.stored?.sha256 : undefined;
+    if (stored.get(path)?.sha256 !== was) await ctx.queues.worker({ kind: "leave", path });
+  }
 }

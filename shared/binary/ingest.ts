@@ -2,11 +2,14 @@ import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { findUploadJob, putUploadJob, uploadJobId } from "../job/upload-job.ts";
-import { type Package, parsePackage, putPackage } from "../package.ts";
+import { type Package, type Parsed, parsePackage, putPackage } from "../package.ts";
+import { digestsOf } from "./digests.ts";
 import { releaseBinary } from "./lapse.ts";
+import { sendLeaving } from "./leave.ts";
 import { markArrived } from "./multipart.ts";
 import { type Binary, findBinary, type StoredBinary, writeBinary } from "./node.ts";
 import { LEVELS, splitPath, trySplitPath } from "./path.ts";
+import { forgetHints } from "./search-hints.ts";
 import { refusalOf, takeIn } from "./take-in.ts";
 
 /** A binary whose bytes are stored, and whose repos have to be told. */
@@ -58,14 +61,18 @@ export async function storeUpload(
     ...(await describe(ctx, segments, sha256, incoming.sizeBytes)),
     job,
     replace: awaited.force,
+    ...(binary.stored ? { replaces: true } : {}),
+    ...(awaited.labels ? { labels: awaited.labels } : {}),
     settled: false,
     at: ctx.now().toISOString(),
   };
+  if (binary.stored) await sendLeaving(ctx, segments);
   if (!(await writeBinary(ctx, segments, binary, { stored }))) {
     // An event that came twice at once: the other one stored it, and tells the repos.
     if ((await findBinary(ctx, segments))?.stored?.job === job) return undefined;
     throw changedMeanwhile(segments);
   }
+  if (binary.stored) await forgetHints(ctx, [{ segments, stored: binary.stored }]);
   return { segments, stored, uploadId };
 }
 
@@ -106,15 +113,22 @@ async function describe(
   segments: readonly string[],
   sha256: Sha256,
   sizeBytes: number,
-): Promise<Pick<StoredBinary, "sha256" | "sizeBytes" | "signed" | "format" | "problem">> {
+): Promise<Pick<StoredBinary, "sha256" | "sizeBytes" | "signed" | "format" | "problem" | "sha512">> {
   const filename = segments.at(-1) ?? "";
+  const [parsed, digests] = await Promise.all([readPackage(ctx, sha256, filename), digestsOf(ctx, sha256, sizeBytes)]);
+  const common = { sha256, sizeBytes, ...(digests ? { sha512: digests.sha512 } : {}) };
+  if (parsed instanceof AppError) return { ...common, signed: false, format: "unreadable", problem: parsed.message };
+  const heldBy = segments.join("/");
+  const pkg: Package = await putPackage(ctx, parsed, { sha256, sizeBytes, filename, heldBy, digests });
+  return { ...common, signed: pkg.signed, format: pkg.format };
+}
+
+async function readPackage(ctx: Context, sha256: Sha256, filename: string): Promise<Parsed | AppError> {
   try {
-    const parsed = await parsePackage(await ctx.objects.blobSource(sha256), filename);
-    const pkg: Package = await putPackage(ctx, parsed, { sha256, sizeBytes, filename, heldBy: segments.join("/") });
-    return { sha256, sizeBytes, signed: pkg.signed, format: pkg.format };
+    return await parsePackage(await ctx.objects.blobSource(sha256), filename);
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return { sha256, sizeBytes, signed: false, format: "unreadable", problem: error.message };
+    if (error instanceof AppError) return error;
+    throw error;
   }
 }
 

@@ -7,11 +7,11 @@ import { findPackage, type Package, type Parsed, parsedOf } from "../package.ts"
 import { type BinaryPath, placesFor } from "../repo/accepts.ts";
 import { announce } from "../repo/announce.ts";
 import { canHold, entriesFor } from "../repo/entries.ts";
-import { findRepo, REPO_TYPES, type Repo, type RepoRef } from "../repo/repo.ts";
-import { everyItem } from "../store/dynamo.ts";
-import { partitions } from "../store/keys.ts";
+import type { Repo } from "../repo/repo.ts";
 import type { Entry } from "../tree/entry.ts";
+import { acceptingRepos } from "./accepting.ts";
 import type { Unsettled } from "./ingest.ts";
+import { overtaken } from "./leave.ts";
 import { findBinary, touchAbove, writeBinary } from "./node.ts";
 import { binaryPathOf } from "./path.ts";
 import { writeHints } from "./search-hints.ts";
@@ -34,9 +34,15 @@ export async function settle(ctx: Context, unsettled: readonly Unsettled[]): Pro
   );
   await writeHints(ctx, unsettled);
   const works = await pMap(unsettled, (one) => open(ctx, one), { concurrency: PARALLEL });
-  const repos = await acceptingRepos(ctx, works);
+  const takers = works.filter(({ known, stored }) => known || stored.replaces);
+  const repos = await acceptingRepos(
+    ctx,
+    takers.map(({ segments: [name = ""] }) => name),
+  );
   await pMap(repos, (repo) => takeInto(ctx, repo, works), { concurrency: PARALLEL });
-  await pMap(works, (work) => close(ctx, work), { concurrency: PARALLEL });
+  const closed = await pMap(works, (work) => close(ctx, work), { concurrency: PARALLEL });
+  const again = closed.filter((one) => one !== undefined);
+  if (again.length > 0) await settle(ctx, again);
 }
 
 async function open(ctx: Context, one: Unsettled): Promise<Work> {
@@ -71,34 +77,25 @@ function disagreements({ at, pkg, parsed }: Known): string[] {
   return notes.map((note) => `${note}: the ${file} decides`);
 }
 
-/** The repos whose patterns may take any of these: those kept for the name, and those that take every name. */
-async function acceptingRepos(ctx: Context, works: readonly Work[]): Promise<Repo[]> {
-  const names = new Set(works.flatMap(({ known }) => (known ? [known.at.name, "*"] : [])));
-  const refs = new Map<string, RepoRef>();
-  for (const name of names) {
-    for await (const { sk } of everyItem(ctx.table, partitions.accepts(name))) {
-      const type = REPO_TYPES.find((known) => sk.startsWith(`${known}#`));
-      if (type) refs.set(sk, { type, name: sk.slice(type.length + 1) });
-    }
-  }
-  const repos = await pMap([...refs.values()], (ref) => findRepo(ctx, ref), { concurrency: PARALLEL });
-  return repos.filter((repo) => repo !== undefined);
-}
-
 async function takeInto(ctx: Context, repo: Repo, works: readonly Work[]): Promise<void> {
   const takers = new Map<Entry, Work>();
   for (const work of works) {
     for (const entry of entriesOf(repo, work)) takers.set(entry, work);
   }
-  if (takers.size === 0) return;
-  const names = [...new Set(takers.values())].map(({ segments }) => segments.at(-1));
+  const replacing = works.filter(({ stored }) => stored.replaces);
+  if (takers.size === 0 && replacing.length === 0) return;
+  const put = [...takers].map(([entry, { stored, segments }]) => ({
+    entry,
+    replace: stored.replace,
+    giver: segments.join("/"),
+  }));
   const { commit, refused } = await commitDelta(
     ctx,
     repo,
-    { put: [...takers].map(([entry, work]) => ({ entry, replace: work.stored.replace })), remove: [] },
+    async (head) => ({ put, remove: [], leave: await overtaken(ctx, head, works) }),
     {
       by: "ingest",
-      message: `add ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`,
+      message: takers.size > 0 ? `add ${namesOf([...takers.values()])}` : `remove ${namesOf(replacing)}`,
     },
   );
   await announce(ctx, repo, commit);
@@ -115,6 +112,11 @@ async function takeInto(ctx: Context, repo: Repo, works: readonly Work[]): Promi
   }
 }
 
+function namesOf(works: readonly Work[]): string {
+  const names = [...new Set(works)].map(({ segments }) => segments.at(-1));
+  return `${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`;
+}
+
 function entriesOf(repo: Repo, work: Work): Entry[] {
   const { known } = work;
   if (!known || !canHold(repo.type, known.pkg.format)) return [];
@@ -129,15 +131,27 @@ function entriesOf(repo: Repo, work: Work): Entry[] {
   }
 }
 
-async function close(ctx: Context, work: Work): Promise<void> {
+/** What is there in its place by now, if anything is: the repos were told of the wrong one. */
+async function close(ctx: Context, work: Work): Promise<Unsettled | undefined> {
   await putUploadJob(ctx, work.stored.job, work.job);
-  const binary = await findBinary(ctx, work.segments);
-  if (binary?.stored?.job === work.stored.job && !binary.stored.settled) {
-    // When somebody else wrote the leaf meanwhile, settling is asked for again with what it says then.
-    await writeBinary(ctx, work.segments, binary, {
-      ...(binary.awaited ? { awaited: binary.awaited } : {}),
-      stored: { ...binary.stored, settled: true },
-    });
-  }
+  const next = await markSettled(ctx, work);
   if (work.uploadId !== undefined) await ctx.objects.deleteIncoming(work.uploadId);
+  return next;
+}
+
+async function markSettled(ctx: Context, { segments, stored }: Unsettled): Promise<Unsettled | undefined> {
+  for (;;) {
+    const binary = await findBinary(ctx, segments);
+    const now = binary?.stored;
+    if (!now) {
+      await ctx.queues.worker({ kind: "leave", path: segments.join("/") });
+      return undefined;
+    }
+    if (now.job !== stored.job) return { segments, stored: { ...now, replaces: true } };
+    if (now.settled) return undefined;
+    const { awaited } = binary;
+    const settled = { ...(awaited ? { awaited } : {}), stored: { ...now, settled: true } };
+    // Somebody else wrote the leaf meanwhile, or it is gone.
+    if (await writeBinary(ctx, segments, binary, settled)) return undefined;
+  }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
@@ -6,8 +7,19 @@ import { uploadJobId } from "../job/upload-job.ts";
 import type { Upload } from "../objects/s3.ts";
 import { type Package, packageOf } from "../package.ts";
 import { keys } from "../store/keys.ts";
+import { sendLeaving } from "./leave.ts";
 import { atOf, beginUpload, inParts, type PartsUpload, partsPage } from "./multipart.ts";
-import { ancestorsOf, type Binary, binaryOf, findBinary, touchLevel, writeBinary } from "./node.ts";
+import {
+  ancestorsOf,
+  type Binary,
+  binaryOf,
+  findBinary,
+  type Labels,
+  type StoredBinary,
+  touchLevel,
+  writeBinary,
+} from "./node.ts";
+import { forgetHints } from "./search-hints.ts";
 
 const UPLOAD_TTL_SECONDS = 3600;
 /** Events may come a minute late; a lost one is made up for by looking. */
@@ -15,6 +27,7 @@ const LOOK_SECONDS = 120;
 const MOST_ATTEMPTS = 20;
 
 export type UploadRequest = {
+  readonly labels?: Labels | undefined;
   readonly sha256?: Sha256 | undefined;
   readonly sizeBytes?: number | undefined;
   readonly force: boolean;
@@ -50,7 +63,7 @@ export async function awaitBinary(
 async function tryAwait(
   ctx: Context,
   segments: readonly string[],
-  { sha256, sizeBytes, force }: UploadRequest,
+  { sha256, sizeBytes, force, labels }: UploadRequest,
 ): Promise<AwaitedBinary | undefined> {
   const path = segments.join("/");
   const levels = ancestorsOf(segments);
@@ -62,6 +75,9 @@ async function tryAwait(
   const binary = binaryOf(leaf);
   const stored = binary?.stored;
   if (stored && sha256 === stored.sha256) {
+    if (force && (binary.awaited || (labels && !isDeepStrictEqual(labels, stored.labels)))) {
+      return tellAnew(ctx, segments, binary, { ...stored, ...(labels ? { labels } : {}) });
+    }
     if (!stored.settled) await ctx.queues.ingest({ kind: "settle", path });
     return { job: stored.job, upload: null };
   }
@@ -87,20 +103,26 @@ async function tryAwait(
       format: pkg.format,
       job,
       replace: force,
+      ...(stored ? { replaces: true } : {}),
+      ...(labels ? { labels } : {}),
+      ...(pkg.digests ? { sha512: pkg.digests.sha512 } : {}),
       settled: false,
       at: now.toISOString(),
     };
+    if (stored) await sendLeaving(ctx, segments);
     if (!(await writeBinary(ctx, segments, binary, { stored: linked }))) return undefined;
+    if (stored) await forgetHints(ctx, [{ segments, stored }]);
     await ctx.queues.ingest({ kind: "settle", path });
     return { job, upload: null };
   }
 
   const announced = { ...(sha256 === undefined ? {} : { sha256 }), ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+  const terms = { force, ...(labels ? { labels } : {}) };
   if (sizeBytes !== undefined && sizeBytes > ctx.uploadTerms.onePutBytes) {
     const joined = shared && (await joinUpload(ctx, shared, job));
     if (joined) return joined;
     const begun = await beginUpload(ctx, segments, { sizeBytes, lookSeconds: LOOK_SECONDS });
-    const awaited: Binary["awaited"] = { ...begun, ...announced, force };
+    const awaited: Binary["awaited"] = { ...begun, ...announced, ...terms };
     if (!(await writeBinary(ctx, segments, binary, { ...(stored ? { stored } : {}), awaited }))) {
       await ctx.objects.abortParts(atOf(begun));
       return undefined;
@@ -115,9 +137,23 @@ async function tryAwait(
     ...announced,
   });
   await ctx.queues.ingest({ kind: "look", path }, LOOK_SECONDS);
-  const awaited: Binary["awaited"] = { id, ...announced, expiresAt: upload.expires_at, force };
+  const awaited: Binary["awaited"] = { id, ...announced, expiresAt: upload.expires_at, ...terms };
   const written = await writeBinary(ctx, segments, binary, { ...(stored ? { stored } : {}), awaited });
   return written ? { job, upload } : undefined;
+}
+
+/** The bytes are what is wanted: what else was awaited is not any more, and what is said of them is told anew. */
+async function tellAnew(
+  ctx: Context,
+  segments: readonly string[],
+  binary: Binary,
+  stored: StoredBinary,
+): Promise<AwaitedBinary | undefined> {
+  const path = segments.join("/");
+  await ctx.queues.ingest({ kind: "settle", path }, 1);
+  if (!(await writeBinary(ctx, segments, binary, { stored: { ...stored, settled: false } }))) return undefined;
+  await ctx.queues.ingest({ kind: "settle", path });
+  return { job: stored.job, upload: null };
 }
 
 /** What another one began, with what has come of it; undefined where it has ended without bytes. */

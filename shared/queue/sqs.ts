@@ -26,6 +26,10 @@ export type WorkerMessage =
   /** An upload too large for the function that is told of it. */
   | { readonly kind: "verify"; readonly upload: string }
   | { readonly kind: "copy"; readonly job: string; readonly batch: number }
+  /** Repos drop what binaries at or below a path do not give any more. */
+  | { readonly kind: "leave"; readonly path: string }
+  /** What lay at or below a level of the discovery tree until then is to go. */
+  | { readonly kind: "remove"; readonly path: string; readonly at: string }
   /** A set of packages that is too large for a request. */
   | { readonly kind: "packages"; readonly job: string }
   /** A job that nobody may be working on any more. */

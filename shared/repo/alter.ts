@@ -3,7 +3,6 @@ import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { importSigningKey } from "../signing/import.ts";
 import { keys } from "../store/keys.ts";
-import { firstSegmentsOf } from "./accepts.ts";
 import { nameOfKey, type RingEntry, removeKey, ringOf, signingKeyOf, storeKey } from "./keyring.ts";
 import { lastPublicationOf } from "./published.ts";
 import { completeRepo, findRepo, isSettled, REMINDER_SECONDS, type Repo } from "./repo.ts";
@@ -119,14 +118,13 @@ async function ringWith(
   return { signing: [{ keyId: key.keyId, made, until: null }, ...(same ? older : [])], stored: made };
 }
 
-/** Only what no later change has put there again: a hint too many costs a read, one too few loses a package. */
+/**
+ * Only what no later change has put there again. The hints of patterns stay: what a repo took by one that it has no more follows
+ * its binary all the same, and a hint too many costs a read.
+ */
 async function forgetHints(ctx: Context, before: Repo, changed: Repo): Promise<void> {
   const earlier = { less: { attribute: "version", than: changed.version } };
   if (before.follow !== null && before.follow !== changed.follow) {
     await ctx.table.delete(keys.follower(before.type, before.follow, before.name), earlier);
-  }
-  const kept = new Set(firstSegmentsOf(changed.accepts));
-  for (const first of firstSegmentsOf(before.accepts)) {
-    if (!kept.has(first)) await ctx.table.delete(keys.accepts(first, before.type, before.name), earlier);
   }
 }

@@ -1,42 +1,26 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as Request } from "hono";
 import { findBinary, makeLevel } from "../../../shared/binary/node.ts";
-import { checkName, checkSegments, LEVELS } from "../../../shared/binary/path.ts";
-import { awaitBinary } from "../../../shared/binary/upload.ts";
+import { checkName, LEVELS } from "../../../shared/binary/path.ts";
 import { AppError } from "../../../shared/error.ts";
 import type { App, Env } from "../app.ts";
-import { json, Sha256Field } from "../schemas.ts";
+import { json } from "../schemas.ts";
+import { binaries, isSameName, namesOf, paramsOf, segmentsOf, writtenPath } from "./binary.ts";
+import { BinaryMetaView, meta } from "./binary-meta.ts";
 import { info } from "./info-page.ts";
 import { list } from "./listing.ts";
 import { longForm } from "./long-form.ts";
 import { refuseOtherMethods } from "./methods.ts";
+import { answerAwaited, BinaryAwaited, NewBinary } from "./new-binary.ts";
 import { search } from "./search.ts";
-import { UploadView, uploads, uploadView } from "./upload.ts";
-import { discoveryUrl, Listing } from "./view.ts";
+import { uploads } from "./upload.ts";
+import { Listing } from "./view.ts";
 
 const SEGMENTS = ["{package}", "{distribution}", "{release}", "{architecture}", "{binary}"];
 const LEAF_DEPTH = LEVELS.length;
 
 const Refusal = z.object({ msg: z.string(), message: z.string() }).openapi("DiscoveryError");
 const Name = z.object({ name: z.string().openapi({ example: "my_new_package" }) });
-
-const NewBinary = z
-  .object({
-    name: z.string().openapi({ example: "hello_2.10-3_amd64.deb" }),
-    sha256: Sha256Field.optional(),
-    size: z.int().nonnegative().optional().openapi({ description: "bytes" }),
-    force: z.boolean().optional().openapi({ description: "replace what is stored under this name" }),
-  })
-  .openapi("NewBinary");
-
-const BinaryAwaited = z
-  .object({
-    name: z.string(),
-    url: z.string(),
-    job: z.string(),
-    upload: UploadView,
-  })
-  .openapi("BinaryAwaited");
 
 const PAGE = { "text/html": { schema: z.string() } };
 
@@ -80,20 +64,29 @@ export function discovery(app: App): void {
       summary: "The bytes of a binary",
       request: {
         params: paramsOf(LEAF_DEPTH),
-        query: z.object({ info: z.string().optional().openapi({ description: "with it, a page about the binary" }) }),
+        query: z.object({
+          info: z.string().optional().openapi({ description: "with it, a page about the binary" }),
+          meta: z.string().optional().openapi({ description: "with it, everything about the binary but its bytes" }),
+        }),
       },
       responses: {
-        200: { description: "what it is, and how to install it", content: PAGE },
+        200: {
+          description: "what it is, and how to install it",
+          content: { "application/json": { schema: BinaryMetaView }, ...PAGE },
+        },
         302: { description: "where the bytes are" },
         404: json(Refusal, "unknown, or awaited still"),
       },
     }),
-    (c) => {
+    async (c) => {
       const segments = segmentsOf(c, LEAF_DEPTH);
-      return c.req.valid("query").info === undefined ? download(c, segments) : info(c, segments);
+      const query = c.req.valid("query");
+      if (query.meta !== undefined) return meta(c, await writtenPath(c, segments));
+      return query.info === undefined ? download(c, segments) : info(c, segments);
     },
   );
   postBinary(app, binary, LEAF_DEPTH);
+  binaries(app);
   uploads(app);
   search(app);
   refuseOtherMethods(app);
@@ -131,34 +124,15 @@ function postBinary(app: App, path: string, depth: number): void {
       responses: { 200: json(BinaryAwaited, "it awaits its bytes, or has them"), ...refusals },
     }),
     async (c) => {
-      const { ctx } = c.var;
-      const { name, sha256, size, force } = c.req.valid("json");
+      const { name, force, ...wanted } = c.req.valid("json");
       const given = segmentsOf(c, depth);
       const segments = [...given.slice(0, LEAF_DEPTH - 1), checkName(name, LEAF_DEPTH - 1)];
       if (depth === LEAF_DEPTH && !isSameName(name, given.at(-1) ?? "")) {
         throw new AppError("invalid", `name is ${JSON.stringify(name)}, the URL says ${JSON.stringify(given.at(-1))}`);
       }
-      const { job, upload } = await awaitBinary(ctx, segments, { sha256, sizeBytes: size, force: force ?? false });
-      const url = discoveryUrl(ctx, segments);
-      return c.json(
-        {
-          name,
-          url,
-          job: `${ctx.publicUrl}/jobs/${job}`,
-          upload: uploadView(c, segments, upload),
-        },
-        200,
-      );
+      return c.json(await answerAwaited(c, segments, wanted, force ?? false), 200);
     },
   );
-}
-
-function paramsOf(depth: number) {
-  return z.object(Object.fromEntries(LEVELS.slice(0, depth).map((level) => [level, z.string()])));
-}
-
-function segmentsOf(c: Request<Env>, depth: number): readonly string[] {
-  return checkSegments(LEVELS.slice(0, depth).map((level) => c.req.param(level) ?? ""));
 }
 
 async function download(c: Request<Env>, segments: readonly string[]) {
@@ -170,14 +144,4 @@ async function download(c: Request<Env>, segments: readonly string[]) {
     return c.redirect(`${ctx.publicUrl}/blobs/${sha256.slice(0, 2)}/${sha256}/${encodeURIComponent(name)}`, 302);
   }
   throw new AppError("not_found", `no binary ${segments.at(-1)}, or its bytes are awaited still`);
-}
-
-/** `%3a` of a file name as apt-get download writes it arrives as a colon, unless whoever asks encoded it once more. */
-function namesOf(name: string): string[] {
-  return name.includes(":") ? [name, name.replaceAll(":", "%3a")] : [name];
-}
-
-/** The name in a body is written as it is; in an address its `%3a` may have become a colon. */
-function isSameName(name: string, inUrl: string): boolean {
-  return name === inUrl || name.replace(/%3a/gi, ":") === inUrl;
 }

@@ -55,7 +55,7 @@ export function childView(
     ...times,
     size_bytes: stored.sizeBytes,
     sha256: stored.sha256,
-    sha512: null,
+    sha512: stored.sha512 ?? null,
     state: "stored",
     url,
   };
