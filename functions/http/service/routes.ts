@@ -44,6 +44,7 @@ export function service(app: App): void {
           name: "packhouse",
           version: VERSION,
           packages: `${publicUrl}/packages/`,
+          search: `${publicUrl}/search/`,
           repos: `${publicUrl}/repo`,
           apt: `${publicUrl}/apt/{repo}`,
           yum: `${publicUrl}/yum/{repo}`,
