@@ -1,4 +1,5 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
+import { withoutTypos } from "./typos.ts";
 
 /**
  * The request an HTTP API event stands for. Its `rawPath` arrives decoded once and is encoded again here; whatever a client
@@ -15,8 +16,8 @@ export function requestOf(event: APIGatewayProxyEventV2): Request {
   const url = `https://packhouse.invalid${path}${query}`;
   if (event.body === undefined || method === "GET" || method === "HEAD") return new Request(url, { method, headers });
   headers.set("content-type", "application/json");
-  const body = Buffer.from(event.body, event.isBase64Encoded ? "base64" : "utf8");
-  return new Request(url, { method, headers, body });
+  const body = Buffer.from(event.body, event.isBase64Encoded ? "base64" : "utf8").toString("utf8");
+  return new Request(url, { method, headers, body: withoutTypos(body) });
 }
 
 /** A URL would take dots for a way up the path, encoded or not: encoded twice they arrive as a name, which is refused. */

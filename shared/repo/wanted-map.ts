@@ -23,7 +23,7 @@ export function wantedOf(map: z.infer<typeof WantedMap>): WantedPackage[] {
 
 function wantedEntry(key: string, { name, filename, shasum, version, places }: z.infer<typeof WantedEntry>) {
   const sha256 = parseSha256(key);
-  if (shasum !== undefined && parseShasum(shasum) !== sha256) {
+  if (shasum !== undefined && (parseShasum(shasum) ?? sha256) !== sha256) {
     throw new AppError(
       "unprocessable",
       `${sha256} contradicts itself: shasum is ${JSON.stringify(shasum.slice(0, 70))}`,
