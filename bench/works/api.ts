@@ -10,7 +10,7 @@ import { newDeb } from "../inputs/debs.ts";
 import { BENCH, keptFolder } from "../inputs/folder.ts";
 import { dollarsAMillion } from "../prices.ts";
 import { type BenchPackhouse, copyOf, startBench } from "../server/packhouse.ts";
-import { rest, untilChanged, upload } from "../steps.ts";
+import { rest, untilChanged, untilPublished, upload } from "../steps.ts";
 
 const run = promisify(execFile);
 const AUTOCANNON = join(BENCH, "../node_modules/.bin/autocannon");
@@ -108,6 +108,9 @@ async function costs(bench: Bench, filled: string): Promise<void> {
     console.log(`${name.padEnd(22)} $${dollarsAMillion(spans).toFixed(2).padStart(8)} a million: ${counts.join(", ")}`);
   };
   try {
+    // What a start looks through is no part of any operation.
+    await untilPublished(packhouse, "bench");
+    await rest();
     for (const { name, path, body } of OPERATIONS) {
       const ask = (id: string) =>
         body === undefined
