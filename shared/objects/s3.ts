@@ -143,9 +143,9 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
     },
 
     async getBlob(sha256) {
-      const { Body } = await client.send(new GetObjectCommand(at(blob(sha256))));
-      if (!Body) throw new Error(`blob ${sha256} came without a body`);
-      return Body.transformToByteArray();
+      const got = await absentIf404(() => client.send(new GetObjectCommand(at(blob(sha256)))));
+      if (!got?.Body) throw new Error(`blob ${sha256} is not stored`);
+      return got.Body.transformToByteArray();
     },
 
     async openBlob(sha256) {
@@ -265,19 +265,16 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
     },
 
     async putPointer(key, bytes, before, metadata) {
-      const written = await unless412(() =>
-        client.send(
-          new PutObjectCommand({
-            ...at(key),
-            Body: bytes,
-            ContentType: contentTypeOf(key.path),
-            CacheControl: cacheControlOf(key),
-            Metadata: metadata,
-            ...(before.etag === undefined ? { IfNoneMatch: "*" } : { IfMatch: before.etag }),
-          }),
-        ),
-      );
-      return written !== undefined;
+      const put = new PutObjectCommand({
+        ...at(key),
+        Body: bytes,
+        ContentType: contentTypeOf(key.path),
+        CacheControl: cacheControlOf(key),
+        Metadata: metadata,
+        ...(before.etag === undefined ? { IfNoneMatch: "*" } : { IfMatch: before.etag }),
+      });
+      // 412: another wrote it; 404: it was removed, with its repo.
+      return (await absentIf404(() => unless412(() => client.send(put)))) !== undefined;
     },
 
     async deletePointer(key) {
