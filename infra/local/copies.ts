@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openConsistent } from "./consistent.ts";
-import type { DataFolder } from "./data-folder.ts";
+import { type DataFolder, markFormat } from "./data-folder.ts";
 import { type LocalDatabase, openDatabase } from "./database.ts";
 import { dataFileSize } from "./s3/files.ts";
 import { missingData } from "./s3/garbage.ts";
@@ -12,6 +12,13 @@ import { missingData } from "./s3/garbage.ts";
  * newest instant whose every file is there.
  */
 export function openStoreDatabase(folder: DataFolder, onWarning: (message: string) => void): LocalDatabase {
+  const db = openWhole(folder, onWarning);
+  // Only now: another Packhouse, an older one, may have had it.
+  markFormat(folder.path);
+  return db;
+}
+
+function openWhole(folder: DataFolder, onWarning: (message: string) => void): LocalDatabase {
   const options = { onWarning, onRollback: onWarning };
   const place = placeOf(folder);
   if (place === lastPlaceOf(folder)) return openDatabase(folder.database, options);

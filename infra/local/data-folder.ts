@@ -3,9 +3,10 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, re
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { AppError } from "../../shared/error.ts";
+import { fsyncPath } from "./store-folder.ts";
 
-/** Grows when what lies in the folder can no longer be read by the code before. */
-const FORMAT = 1;
+/** Grows when what lies in the folder can no longer be read by the code before. 2: small bodies lie in the database. */
+const FORMAT = 2;
 
 const Format = z.object({ format: z.number().int() });
 const Credentials = z.object({ region: z.string(), accessKeyId: z.string(), secretAccessKey: z.string() });
@@ -83,6 +84,18 @@ function checkFormat(path: string): void {
   }
 }
 
+/**
+ * Says in `format.json` that the code before can no longer read what lies in the folder. To be called before anything of that kind
+ * is written.
+ */
+export function markFormat(path: string): void {
+  const file = join(path, "format.json");
+  const text = `{"format":${FORMAT}}\n`;
+  if (readFileSync(file, "utf8") === text) return;
+  writeWhole(file, text);
+  fsyncPath(path);
+}
+
 /** Reads a file that only its owner may read, making it first where there is none: whole or not at all. */
 function secretFile(file: string, make: () => string): string {
   try {
@@ -90,16 +103,20 @@ function secretFile(file: string, make: () => string): string {
   } catch (error) {
     if (!isSystemError(error) || error.code !== "ENOENT") throw error;
   }
+  writeWhole(file, make());
+  return readFileSync(file, "utf8");
+}
+
+function writeWhole(file: string, text: string): void {
   const draft = `${file}.${process.pid}.new`;
   const handle = openSync(draft, "w", 0o600);
   try {
-    writeSync(handle, make());
+    writeSync(handle, text);
     fsyncSync(handle);
   } finally {
     closeSync(handle);
   }
   renameSync(draft, file);
-  return readFileSync(file, "utf8");
 }
 
 const SAYINGS: Readonly<Record<string, string>> = {

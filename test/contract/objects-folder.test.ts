@@ -18,12 +18,14 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { afterEach, describe, expect, test } from "vitest";
 import { textAt } from "../support/objects-answers.ts";
 import { errorOf } from "../support/objects-endpoint.ts";
-import { BUCKET as Bucket, ownObjects } from "../support/objects-own.ts";
+import { BUCKET as Bucket, FILES_ONLY, ownObjects } from "../support/objects-own.ts";
 import { open, sign } from "../support/objects-raw.ts";
 
 /** What only our own endpoint has: its folder, its clock. */
-const { start, stop, newFolder, end } = ownObjects();
+const { start: startAny, stop, newFolder, end } = ownObjects();
 afterEach(end);
+/** Here bodies lie in files, however small. */
+const start: typeof startAny = (options = {}) => startAny({ small: FILES_ONLY, ...options });
 
 const textOf = (s3: S3Client, Key: string) => textAt(s3, { Bucket, Key });
 const dataPath = (folder: string, id: number) =>

@@ -5,9 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { S3Client } from "@aws-sdk/client-s3";
+import type { SmallLimits } from "../../infra/local/s3/small.ts";
 import { type LocalObjects, localObjects, type ObjectsEndpoint, OWN_CREDENTIALS } from "./objects-endpoint.ts";
 
 export const BUCKET = "packhouse";
+/** No body lies in the database, not even an empty one. */
+export const FILES_ONLY: SmallLimits = { alwaysBytes: -1, withRoomBytes: -1, roomBytes: 0 };
 
 /** Endpoints of our own that a test starts and stops; `end` ends what is left of them. */
 export function ownObjects() {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { buildDeb } from "./deb-builder.ts";
@@ -8,8 +9,16 @@ export type Parcel = { readonly name: string; readonly path: string; readonly by
 
 export function parcel(number: number): Parcel {
   const name = `p${number}`;
-  const bytes = buildDeb({ control: { Package: name, Version: "1" }, files: { "usr/share/x": String(number) } });
+  // Every third is too long to lie in the local database: it is a file of its own.
+  const filler = number % 3 === 0 ? incompressible(name, 200_000) : "";
+  const bytes = buildDeb({ control: { Package: name, Version: "1" }, files: { "usr/share/x": `${number}${filler}` } });
   return { name, path: `/packages/${name}/debian/bookworm/amd64/${name}_1_amd64.deb`, bytes };
+}
+
+/** The same for the same seed. */
+function incompressible(seed: string, sizeBytes: number): string {
+  const block = (_: unknown, index: number) => createHash("sha512").update(`${seed} ${index}`).digest("base64");
+  return Array.from({ length: Math.ceil(sizeBytes / 64) }, block).join("");
 }
 
 /** POST and PUT, as CI does; true when the bytes were answered for. Whether or not it throws, nothing is retried here. */

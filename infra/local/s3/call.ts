@@ -24,7 +24,7 @@ export type Call = {
 };
 
 /** What is answered; a body that is text is XML. */
-export type Answer = { status: number; headers?: Record<string, string>; body?: string | Readable };
+export type Answer = { status: number; headers?: Record<string, string>; body?: string | Uint8Array | Readable };
 
 export type Store = {
   db: LocalDatabase;

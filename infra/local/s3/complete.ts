@@ -27,6 +27,8 @@ export async function completeMultipartUpload(store: Store, call: Call): Promise
   requireUpload(store, call);
   const { text } = await receiveText(call, MAX_XML_BYTES, false);
   const named = namedParts(text);
+  // Reserved before: a number that came within a transaction would be given again if that failed.
+  const id = store.files.nextId();
   const entry = await store.db.together(() => {
     requireBucket(store, bucket);
     const upload = requireUpload(store, call);
@@ -42,7 +44,7 @@ export async function completeMultipartUpload(store: Store, call: Call): Promise
       checksum.type === "FULL_OBJECT"
         ? new Map([[checksum.algorithm, Buffer.from(checksum.value, "base64")]])
         : new Map();
-    return store.objects.set(fields, { pieces: parts, digests }, "ObjectCreated:CompleteMultipartUpload");
+    return store.objects.set(fields, { id, pieces: parts, digests }, "ObjectCreated:CompleteMultipartUpload");
   });
   const { checksum } = entry;
   const values = elements({

@@ -1,21 +1,29 @@
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open as openPath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LocalDatabase } from "../database.ts";
 import { numberOf } from "./schema.ts";
+import { openSmallBodies, type SmallBodies, type SmallLimits } from "./small.ts";
 
-/** Bytes on their way in: nobody sees them before `place`. */
+/** Bytes on their way in, to a file or into the database: nobody sees them before a transaction refers to them. */
 export type Draft = {
-  /** Keeps no reference once it resolved. */
+  /** What was given belongs to the draft. */
   write(bytes: Uint8Array[]): Promise<void>;
-  /** Puts the bytes on the disk under the next number and tells it. */
+  /** Ends the writing. What was to be in a file is on the disk then, under the number that is told. */
   place(): Promise<number>;
-  /** Always to be called in the end; after `place` it does nothing. */
+  /** To be called in the transaction that refers to the number. */
+  keep(): void;
+  /** When that transaction failed, or there was none; may be called again. */
   discard(): Promise<void>;
 };
 
+/** A file that is written. */
+type OpenFile = Pick<Draft, "write" | "place" | "discard">;
+
 export type DataFiles = {
-  draft(): Promise<Draft>;
+  /** Bodies that are in the database. */
+  small: SmallBodies;
+  draft(): Draft;
   /** A number that no file and no content ever had. */
   nextId(): number;
   open(id: number): Promise<FileHandle>;
@@ -43,7 +51,8 @@ const RESERVED_AT_ONCE = 256;
  * part of a path. A file has its name from its first byte on: nothing is renamed, so that whoever copies the folder meanwhile never
  * finds a name gone. What an earlier process left unfinished has a number that nothing refers to (see `sweepOrphans`).
  */
-export function openDataFiles(folder: string, db: LocalDatabase): DataFiles {
+export function openDataFiles(folder: string, db: LocalDatabase, limits?: SmallLimits): DataFiles {
+  const small = openSmallBodies(db, limits);
   mkdirSync(join(folder, "data"), { recursive: true, mode: 0o700 });
   const ready = new Set(readdirSync(join(folder, "data")));
   let next = 0;
@@ -72,12 +81,37 @@ export function openDataFiles(folder: string, db: LocalDatabase): DataFiles {
     return path;
   }
 
-  async function draft(): Promise<Draft> {
+  function draft(): Draft {
+    const held: Uint8Array[] = [];
+    let heldBytes = 0;
+    let id: number | undefined;
+    let file: OpenFile | undefined;
+    return {
+      async write(bytes) {
+        if (file) return await file.write(bytes);
+        for (const one of bytes) heldBytes += one.length;
+        held.push(...bytes);
+        if (small.fits(heldBytes)) return;
+        file = await openFile();
+        await file.write(held.splice(0));
+      },
+      async place() {
+        id = file ? await file.place() : nextId();
+        return id;
+      },
+      keep() {
+        if (id !== undefined && !file) small.put(id, Buffer.concat(held));
+      },
+      discard: async () => await file?.discard(),
+    };
+  }
+
+  async function openFile(): Promise<OpenFile> {
     const id = nextId();
     const shelfPath = await makeShelf(id);
     // Truncated: in a copy whose database went back, a later file of the original may stand there.
-    const handle = await open(pathOf(id), "w", 0o600);
-    let done = false;
+    const handle = await openPath(pathOf(id), "w", 0o600);
+    let open = true;
     return {
       async write(bytes) {
         let rest = bytes;
@@ -88,23 +122,23 @@ export function openDataFiles(folder: string, db: LocalDatabase): DataFiles {
       },
       async place() {
         await Promise.all([handle.sync(), syncFolder(shelfPath)]);
-        done = true;
+        open = false;
         await handle.close();
         return id;
       },
       async discard() {
-        if (done) return;
-        done = true;
-        await handle.close().catch(() => undefined);
+        if (open) await handle.close().catch(() => undefined);
+        open = false;
         await rm(pathOf(id), { force: true });
       },
     };
   }
 
   return {
+    small,
     draft,
     nextId,
-    open: (id) => open(pathOf(id), "r"),
+    open: (id) => openPath(pathOf(id), "r"),
     sizeOf: (id) => dataFileSize(folder, id),
     unlink: (id) => rmSync(pathOf(id), { force: true }),
   };
@@ -121,7 +155,7 @@ function without(bytes: Uint8Array[], count: number): Uint8Array[] {
 }
 
 async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r");
+  const handle = await openPath(path, "r");
   try {
     await handle.sync();
   } finally {

@@ -36,8 +36,13 @@ export function sweepOrphans(db: LocalDatabase, files: DataFiles): void {
 
 /** The smallest number above `floor` that something refers to and whose file is missing or not whole. */
 export function missingData(db: Instant, files: Pick<DataFiles, "sizeOf">, floor: number): number | undefined {
+  // An instant of before there were bodies in the database has no such table, and all of them in files.
+  const mayHold = db.statement("SELECT 1 FROM sqlite_schema WHERE name = 'object_bytes'").get() !== undefined;
+  const held = mayHold ? db.statement("SELECT data_id FROM object_bytes WHERE data_id > ?").all(floor) : [];
+  const small = new Set(held.map((row) => numberOf(row, "data_id")));
   for (const row of db.statement(REFERENCED).all(floor, floor)) {
     const id = numberOf(row, "data_id");
+    if (small.has(id)) continue;
     if (files.sizeOf(id) !== numberOf(row, "size_bytes")) return id;
   }
   return undefined;

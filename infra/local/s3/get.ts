@@ -51,7 +51,7 @@ function answerOf(store: Store, call: Call, withBody: boolean): Answer {
     Object.assign(headers, checksumHeaders(entry.checksum));
   if (part && entry.partCount !== undefined) headers["x-amz-mp-parts-count"] = String(entry.partCount);
   const status = range ? 206 : 200;
-  return withBody ? { status, headers, body: contentStream(store, pieces, range) } : { status, headers };
+  return withBody ? { status, headers, body: contentBody(store, pieces, range) } : { status, headers };
 }
 
 function ifRange(call: Call, entry: Entry): boolean {
@@ -82,36 +82,63 @@ function partRange(call: Call, entry: Entry, pieces: readonly Piece[]): ByteRang
 }
 
 /** @throws when a data file is missing or not whole, before the first byte is answered. */
-export function contentStream(store: Pick<Store, "files">, pieces: readonly Piece[], range?: ByteRange): Readable {
-  for (const { dataId, sizeBytes } of pieces) {
-    if (store.files.sizeOf(dataId) !== sizeBytes) throw new Error(`data file ${dataId} is missing or not whole`);
-  }
-  return Readable.from(readPieces(store.files, pieces, range), { objectMode: false, highWaterMark: READ_AT_ONCE });
-}
-
-/** The bytes of a content, or of a range of it, one file after the other. */
-export async function* readPieces(
-  files: DataFiles,
+export function contentBody(
+  { files }: Pick<Store, "files">,
   pieces: readonly Piece[],
   range?: ByteRange,
-): AsyncGenerator<Buffer, void, undefined> {
+): Uint8Array | Readable {
+  const [only] = pieces.length === 1 ? pieces : [];
+  const small = only && files.small.get(only.dataId);
+  if (small) return range ? small.subarray(range.start, range.end + 1) : small;
+  const bytes = readPieces(files, pieces, range);
+  return Readable.from(bytes, { objectMode: false, highWaterMark: READ_AT_ONCE });
+}
+
+/**
+ * The bytes of a content, or of a range of it, one body after the other. What of it is in the database is read at once, for there it
+ * goes with its last key; files stay.
+ * @throws at once when a data file is missing or not whole.
+ */
+export function readPieces(files: DataFiles, pieces: readonly Piece[], range?: ByteRange): AsyncGenerator<Uint8Array> {
+  const held = new Map<number, Uint8Array>();
+  for (const { dataId, sizeBytes } of pieces) {
+    // Before any file: one of that number may be left of another instant, in a copy whose database went back.
+    const small = files.small.get(dataId);
+    if (small) held.set(dataId, small);
+    else if (files.sizeOf(dataId) !== sizeBytes) throw new Error(`data file ${dataId} is missing or not whole`);
+  }
+  return readInTurn(files, held, pieces, range);
+}
+
+async function* readInTurn(
+  files: DataFiles,
+  held: ReadonlyMap<number, Uint8Array>,
+  pieces: readonly Piece[],
+  range?: ByteRange,
+): AsyncGenerator<Uint8Array, void, undefined> {
   let begin = 0;
   for (const { dataId, sizeBytes } of pieces) {
     const from = Math.max(0, (range?.start ?? 0) - begin);
     const to = Math.min(sizeBytes, (range ? range.end + 1 : Number.POSITIVE_INFINITY) - begin);
     begin += sizeBytes;
     if (from >= to) continue;
-    const handle = await files.open(dataId);
-    try {
-      for (let at = from; at < to; ) {
-        const buffer = Buffer.allocUnsafeSlow(Math.min(READ_AT_ONCE, to - at));
-        const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
-        if (bytesRead === 0) throw new Error(`data file ${dataId} ends early`);
-        at += bytesRead;
-        yield buffer.subarray(0, bytesRead);
-      }
-    } finally {
-      await handle.close();
+    const small = held.get(dataId);
+    if (small) yield small.subarray(from, to);
+    else yield* readFile(files, dataId, from, to);
+  }
+}
+
+async function* readFile(files: DataFiles, dataId: number, from: number, to: number): AsyncGenerator<Uint8Array> {
+  const handle = await files.open(dataId);
+  try {
+    for (let at = from; at < to; ) {
+      const buffer = Buffer.allocUnsafeSlow(Math.min(READ_AT_ONCE, to - at));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) throw new Error(`data file ${dataId} ends early`);
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
     }
+  } finally {
+    await handle.close();
   }
 }

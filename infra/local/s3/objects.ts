@@ -22,7 +22,7 @@ export type Entry = {
   partCount: number | undefined;
 };
 
-export type NewContent = { pieces: readonly Piece[]; digests: Digests };
+export type NewContent = { id: number; pieces: readonly Piece[]; digests: Digests };
 export type EntryFields = Pick<Entry, "bucket" | "key" | "etag" | "headers" | "metadata" | "checksum" | "partCount">;
 export type ObjectEvent = "ObjectCreated:Put" | "ObjectCreated:Copy" | "ObjectCreated:CompleteMultipartUpload";
 export type Created = { bucket: string; key: string; sizeBytes: number; eTag: string; eventName: ObjectEvent };
@@ -51,10 +51,12 @@ export function openObjects(
   }
 
   function discard(dataId: number): void {
+    // What is in the database is part of every copy of it, and need not stay for one.
+    if (files.small.remove(dataId)) return;
     db.statement("INSERT OR IGNORE INTO object_garbage VALUES (?, ?)").run(dataId, now().getTime());
   }
 
-  /** A content whose last key is gone is forgotten, and its files may be swept once they are old enough. */
+  /** A content whose last key is gone is forgotten, and its bodies go, files once they are old enough. */
   function release(contentId: number): void {
     if (db.statement("SELECT 1 AS used FROM object_entry WHERE content_id = ? LIMIT 1").get(contentId)) return;
     for (const piece of piecesOf(contentId)) discard(piece.dataId);
@@ -62,13 +64,11 @@ export function openObjects(
     db.statement("DELETE FROM object_content WHERE id = ?").run(contentId);
   }
 
-  function addContent({ pieces, digests }: NewContent): number {
-    const id = pieces.length === 1 && pieces[0] ? pieces[0].dataId : files.nextId();
+  function addContent({ id, pieces, digests }: NewContent): void {
     const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
     db.statement("INSERT INTO object_content VALUES (?, ?, ?)").run(id, sizeBytes, digestsToText(digests));
     for (const [position, piece] of pieces.entries())
       db.statement("INSERT INTO object_piece VALUES (?, ?, ?, ?)").run(id, position, piece.dataId, piece.sizeBytes);
-    return id;
   }
 
   /** Makes the key stand for a content, new or another key's, and tells of it in the same instant. */
@@ -76,7 +76,8 @@ export function openObjects(
     return db.transaction(() => {
       const { bucket, key, etag, headers, metadata, checksum, partCount } = fields;
       const before = find(bucket, key);
-      const contentId = typeof content === "number" ? content : addContent(content);
+      const contentId = typeof content === "number" ? content : content.id;
+      if (typeof content !== "number") addContent(content);
       const modifiedAt = Math.floor(now().getTime() / 1_000) * 1_000;
       const texts = [headers, metadata, checksum].map((value) => JSON.stringify(value));
       db.statement("INSERT OR REPLACE INTO object_entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").run(

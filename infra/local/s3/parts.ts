@@ -14,10 +14,11 @@ import { sourceOf } from "./copy.ts";
 import { isCrc } from "./crc.ts";
 import { invalidArgument, S3Error } from "./errors.ts";
 import { fieldsOf } from "./fields.ts";
+import type { Draft } from "./files.ts";
 import { readPieces } from "./get.ts";
 import { type Claims, unknownAlgorithm } from "./integrity.ts";
 import type { Piece } from "./objects.ts";
-import { DEFAULT_ALGORITHM, MAX_PUT_BYTES, storeBody } from "./put.ts";
+import { DEFAULT_ALGORITHM, MAX_PUT_BYTES, storeBody, storePiece } from "./put.ts";
 import type { ByteRange } from "./range.ts";
 import { addUpload, type Part, requireUpload, setPart, type Upload } from "./uploads.ts";
 import { elements, xmlDocument } from "./xml.ts";
@@ -189,24 +190,15 @@ async function copyRange<T>(
   algorithms: readonly Algorithm[],
   commit: (piece: Piece, digests: Digests) => T,
 ): Promise<T> {
-  const draft = await store.files.draft();
-  try {
-    const running = new RunningDigests(algorithms);
+  const running = new RunningDigests(algorithms);
+  const fill = async (draft: Draft) => {
     let sizeBytes = 0;
     for await (const bytes of readPieces(store.files, pieces, range)) {
       running.update(bytes);
       sizeBytes += bytes.length;
       await draft.write([bytes]);
     }
-    const dataId = await draft.place();
-    try {
-      const digests = running.digests();
-      return await store.db.together(() => commit({ dataId, sizeBytes }, digests));
-    } catch (error) {
-      store.files.unlink(dataId);
-      throw error;
-    }
-  } finally {
-    await draft.discard();
-  }
+    return { sizeBytes, digests: running.digests() };
+  };
+  return await storePiece(store, fill, (piece, { digests }) => commit(piece, digests));
 }

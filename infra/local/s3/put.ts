@@ -4,6 +4,7 @@ import { type Answer, type Call, etagHeader, type Store } from "./call.ts";
 import { type Algorithm, type Checksum, headerOf } from "./checksums.ts";
 import { checkWrite } from "./conditions.ts";
 import { fieldsOf } from "./fields.ts";
+import type { Draft } from "./files.ts";
 import type { Claims } from "./integrity.ts";
 import type { Piece } from "./objects.ts";
 
@@ -13,28 +14,37 @@ export const MAX_PUT_BYTES = 5 * 1_024 ** 3;
 export const DEFAULT_ALGORITHM: Algorithm = "CRC64NVME";
 
 /**
- * Streams the body into a data file and lets `commit` (one transaction) point to it. When anything fails, the body, its
+ * Lets `fill` write a body and tell its size, and `commit` (within one transaction) refer to it. When anything fails, the body, its
  * claims or the commit, nothing is left behind.
  */
+export async function storePiece<Filled extends { sizeBytes: number }, T>(
+  store: Store,
+  fill: (draft: Draft) => Promise<Filled>,
+  commit: (piece: Piece, filled: Filled) => T,
+): Promise<T> {
+  const draft = store.files.draft();
+  try {
+    const filled = await fill(draft);
+    const piece = { dataId: await draft.place(), sizeBytes: filled.sizeBytes };
+    return await store.db.together(() => {
+      draft.keep();
+      return commit(piece, filled);
+    });
+  } catch (error) {
+    await draft.discard();
+    throw error;
+  }
+}
+
+/** Stores the request's body. */
 export async function storeBody<T>(
   store: Store,
   call: Call,
   algorithms: (claims: Claims) => readonly Algorithm[],
   commit: (piece: Piece, received: Received) => T,
 ): Promise<T> {
-  const draft = await store.files.draft();
-  try {
-    const received = await receive(call, draft, { algorithms, maxBytes: MAX_PUT_BYTES });
-    const dataId = await draft.place();
-    try {
-      return await store.db.together(() => commit({ dataId, sizeBytes: received.sizeBytes }, received));
-    } catch (error) {
-      store.files.unlink(dataId);
-      throw error;
-    }
-  } finally {
-    await draft.discard();
-  }
+  const fill = (draft: Draft) => receive(call, draft, { algorithms, maxBytes: MAX_PUT_BYTES });
+  return await storePiece(store, fill, commit);
 }
 
 export async function putObject(store: Store, call: Call): Promise<Answer> {
@@ -56,7 +66,7 @@ export async function putObject(store: Store, call: Call): Promise<Answer> {
     };
     const etag = digests.get("MD5")?.toString("hex") ?? "";
     const named = { bucket, key, etag, ...fields, checksum, partCount: undefined };
-    return store.objects.set(named, { pieces: [piece], digests }, "ObjectCreated:Put");
+    return store.objects.set(named, { id: piece.dataId, pieces: [piece], digests }, "ObjectCreated:Put");
   });
   return { status: 200, headers: { etag: etagHeader(entry.etag), ...checksumHeaders(entry.checksum) } };
 }

@@ -1,6 +1,6 @@
 import type { LocalDatabase, Row } from "../database.ts";
 
-/** What was stored lies in `object_content`: one file (or, after a multipart upload, several) and its digests. */
+/** What was stored lies in `object_content`: one body (or, after a multipart upload, several) and its digests. */
 const TABLES = [
   `CREATE TABLE IF NOT EXISTS object_bucket (name TEXT PRIMARY KEY, created_at INTEGER NOT NULL) STRICT`,
   // Numbers of data files and contents. They are reserved in blocks and never given twice, even when a write failed.
@@ -22,6 +22,8 @@ const TABLES = [
      size_bytes INTEGER NOT NULL, digests TEXT NOT NULL, algorithm TEXT, modified_at INTEGER NOT NULL,
      PRIMARY KEY (upload_id, number)) STRICT, WITHOUT ROWID`,
   `CREATE UNIQUE INDEX IF NOT EXISTS object_part_data ON object_part (data_id)`,
+  // A body has its row here or, under the same number, its file.
+  `CREATE TABLE IF NOT EXISTS object_bytes (data_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT`,
   // Data files that no key needs any more; they stay for whoever is copying an earlier instant of the folder.
   `CREATE TABLE IF NOT EXISTS object_garbage (data_id INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT`,
 ];

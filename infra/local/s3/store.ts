@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { LocalDatabase } from "../database.ts";
 import { type SigV4Credentials, verifySigV4 } from "../sigv4.ts";
@@ -9,11 +9,12 @@ import { asS3Error, refused, type S3Error } from "./errors.ts";
 import { refuseUnknownWishes } from "./fields.ts";
 import { openDataFiles } from "./files.ts";
 import * as garbage from "./garbage.ts";
-import { contentStream } from "./get.ts";
+import { contentBody } from "./get.ts";
 import { type Created, openObjects } from "./objects.ts";
 import type { ByteRange } from "./range.ts";
 import { operationOf } from "./router.ts";
 import { createTables } from "./schema.ts";
+import type { SmallLimits } from "./small.ts";
 
 export type { Created } from "./objects.ts";
 export type { ByteRange } from "./range.ts";
@@ -32,6 +33,8 @@ export type ObjectStoreOptions = {
   onCreated?: (created: Created) => void;
   /** Told of every error that is not the client's. */
   onFault?: (error: unknown) => void;
+  /** Which bodies lie in the database. */
+  small?: SmallLimits;
   now?: () => Date;
 };
 
@@ -68,7 +71,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
   const { db, folder, region, credentials, pathPrefix = "/_s3", publicHosts = [], onFault = console.error } = options;
   const now = options.now ?? (() => new Date());
   createTables(db);
-  const files = openDataFiles(folder, db);
+  const files = openDataFiles(folder, db, options.small);
   garbage.sweepOrphans(db, files);
   const objects = openObjects(db, files, now, options.onCreated);
   const store: Store = { db, files, objects, region, now };
@@ -128,7 +131,7 @@ async function send(res: ServerResponse, id: string, { status, headers = {}, bod
     res.setHeader("content-length", Buffer.byteLength(body));
   }
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
-  if (body === undefined || typeof body === "string") {
+  if (body === undefined || typeof body === "string" || body instanceof Uint8Array) {
     if (body === undefined && status === 200 && !res.hasHeader("content-length")) res.setHeader("content-length", 0);
     res.end(body);
     return;
@@ -159,6 +162,9 @@ function openObject(store: Store, bucket: string, key: string): StoredObject | u
     contentDisposition: entry.headers["content-disposition"],
     metadata: entry.metadata,
     sha256: entry.digests.get("SHA256")?.toString("hex"),
-    stream: (range) => contentStream(store, store.objects.piecesOf(entry.contentId), range),
+    stream(range) {
+      const body = contentBody(store, store.objects.piecesOf(entry.contentId), range);
+      return body instanceof Uint8Array ? Readable.from([body], { objectMode: false }) : body;
+    },
   };
 }
