@@ -3,6 +3,7 @@ import { z } from "zod";
 import { findUnsettled, storeUpload, type Unsettled } from "../shared/binary/ingest.ts";
 import { lookForUpload } from "../shared/binary/look.ts";
 import { settle } from "../shared/binary/settle.ts";
+import { findWaiting } from "../shared/binary/waiting.ts";
 import type { Context } from "../shared/context.ts";
 import { INCOMING_PREFIX } from "../shared/objects/keys.ts";
 import { failuresOf } from "./batch.ts";
@@ -11,10 +12,16 @@ import { context } from "./context.ts";
 const S3Event = z.object({
   Records: z.array(z.object({ s3: z.object({ object: z.object({ key: z.string() }) }) })),
 });
-const OwnMessage = z.object({ kind: z.enum(["settle", "look"]), path: z.string(), upload: z.string().optional() });
+const OwnMessage = z.object({
+  kind: z.enum(["settle", "look", "wait"]),
+  path: z.string(),
+  upload: z.string().optional(),
+});
 /** S3 sends one when notifications are switched on. */
 const TestEvent = z.object({ Event: z.literal("s3:TestEvent") });
 const Body = z.union([S3Event, OwnMessage, TestEvent]);
+
+const LOOK_AT = { settle: findUnsettled, wait: findWaiting } as const;
 
 /** What arrived in the bucket, and what is to be looked at again. */
 export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
@@ -36,7 +43,7 @@ async function stored(ctx: Context, record: SQSRecord): Promise<Unsettled[]> {
   if ("Event" in body) return [];
   if ("kind" in body) {
     const { kind, path, upload } = body;
-    const found = await (kind === "look" ? lookForUpload(ctx, path, upload) : findUnsettled(ctx, path));
+    const found = await (kind === "look" ? lookForUpload(ctx, path, upload) : LOOK_AT[kind](ctx, path));
     return found ? [found] : [];
   }
   const found: Unsettled[] = [];

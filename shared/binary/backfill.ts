@@ -11,6 +11,7 @@ import type { Delta } from "../tree/edit.ts";
 import { storedAt } from "./leave.ts";
 import { type Child, childrenOf } from "./node.ts";
 import { binaryPathOf } from "./path.ts";
+import { takeLater } from "./whole.ts";
 
 const LEVELS = 5;
 /** Binaries committed at once: their index text is in memory. */
@@ -69,9 +70,17 @@ async function* matching(ctx: Context, rule: AcceptRule, above: readonly string[
 async function entriesOf(ctx: Context, repo: Repo, found: Found): Promise<Gift[]> {
   const { segments, child } = found;
   const { node } = child;
-  if (node.kind !== "binary" || !node.stored || node.stored.format === "unreadable") return [];
-  if (!canHold(repo.type, node.stored.format)) return [];
-  const pkg = await findPackage(ctx, node.stored.sha256);
+  if (node.kind !== "binary" || !node.stored || node.stored.problem !== undefined) return [];
+  const { stored } = node;
+  if (stored.format === "unreadable") return [];
+  if (stored.format === "changes") {
+    await takeLater(ctx, repo, { segments, stored });
+    return [];
+  }
+  // It comes with those that it belongs to.
+  if (stored.changes !== undefined || (stored.format === "dsc" && stored.parts !== "here")) return [];
+  if (!canHold(repo.type, stored.format)) return [];
+  const pkg = await findPackage(ctx, stored.sha256);
   if (!pkg) return [];
   const at = binaryPathOf(segments);
   const parsed = await parsedOf(ctx, pkg);

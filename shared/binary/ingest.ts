@@ -63,6 +63,7 @@ export async function storeUpload(
     replace: awaited.force,
     ...(binary.stored ? { replaces: true } : {}),
     ...(awaited.labels ? { labels: awaited.labels } : {}),
+    ...(awaited.changes === undefined ? {} : { changes: awaited.changes }),
     settled: false,
     at: ctx.now().toISOString(),
   };

@@ -60,7 +60,8 @@ async function afterwards(
   uploadId: string,
 ): Promise<Unsettled | undefined> {
   const { stored } = binary ?? {};
-  if (stored && !stored.settled) return { segments, stored, uploadId };
+  // What waits for others needs its upload no more, and may wait for long.
+  if (stored && !stored.settled && stored.parts !== "waiting") return { segments, stored, uploadId };
   await sweepParts(ctx, uploadId);
   // Whoever ended it died before this was said. Another's upload in its place says so by itself.
   if (!binary) await endJob(ctx, uploadId, segments, "the upload ended without its bytes");

@@ -9,12 +9,15 @@ import { announce } from "../repo/announce.ts";
 import { canHold, entriesFor } from "../repo/entries.ts";
 import type { Repo } from "../repo/repo.ts";
 import type { Entry } from "../tree/entry.ts";
+import { SOURCE } from "../tree/layout.ts";
 import { acceptingRepos } from "./accepting.ts";
+import { forgetWaited, sortOut } from "./changes.ts";
 import type { Unsettled } from "./ingest.ts";
 import { overtaken } from "./leave.ts";
 import { findBinary, touchAbove, writeBinary } from "./node.ts";
 import { binaryPathOf } from "./path.ts";
 import { writeHints } from "./search-hints.ts";
+import { settleWhole } from "./whole.ts";
 
 const PARALLEL = 8;
 
@@ -33,23 +36,32 @@ export async function settle(ctx: Context, unsettled: readonly Unsettled[]): Pro
     unsettled.map(({ segments, stored }) => ({ segments, at: stored.at })),
   );
   await writeHints(ctx, unsettled);
-  const works = await pMap(unsettled, (one) => open(ctx, one), { concurrency: PARALLEL });
+  const { alone, whole, waited } = await sortOut(ctx, unsettled);
+  const works = await pMap(alone, (one) => open(ctx, one), { concurrency: PARALLEL });
   const takers = works.filter(({ known, stored }) => known || stored.replaces);
   const repos = await acceptingRepos(
     ctx,
     takers.map(({ segments: [name = ""] }) => name),
   );
   await pMap(repos, (repo) => takeInto(ctx, repo, works), { concurrency: PARALLEL });
-  const closed = await pMap(works, (work) => close(ctx, work), { concurrency: PARALLEL });
-  const again = closed.filter((one) => one !== undefined);
+  // What these bring along ends before them: should the process die, their messages come again.
+  const own = new Set(unsettled.map(({ segments }) => segments.join("/")));
+  const isOwn = ({ segments }: Pick<Unsettled, "segments">) => own.has(segments.join("/"));
+  await pMap(whole, (one) => settleWhole(ctx, one, isOwn), { concurrency: PARALLEL });
+  const again: Unsettled[] = [];
+  for (const some of [works.filter((work) => !isOwn(work)), works.filter(isOwn)]) {
+    const closed = await pMap(some, (work) => close(ctx, work), { concurrency: PARALLEL });
+    again.push(...closed.filter((one) => one !== undefined));
+  }
+  await forgetWaited(ctx, waited);
   if (again.length > 0) await settle(ctx, again);
 }
 
 async function open(ctx: Context, one: Unsettled): Promise<Work> {
   const at = binaryPathOf(one.segments);
-  const pkg = one.stored.format === "unreadable" ? undefined : await findPackage(ctx, one.stored.sha256);
-  const known = pkg && { at, pkg, parsed: await parsedOf(ctx, pkg) };
   const { problem } = one.stored;
+  const pkg = problem === undefined ? await findPackage(ctx, one.stored.sha256) : undefined;
+  const known = pkg && { at, pkg, parsed: await parsedOf(ctx, pkg) };
   return {
     ...one,
     known,
@@ -68,9 +80,9 @@ async function open(ctx: Context, one: Unsettled): Promise<Work> {
 function disagreements({ at, pkg, parsed }: Known): string[] {
   if (parsed.format === "file") return [];
   const notes: string[] = [];
-  const file = parsed.format === "deb" ? "control file" : "header";
+  const file = { deb: "control file", dsc: ".dsc", changes: ".changes", rpm: "header" }[parsed.format];
   if (pkg.name !== at.name) notes.push(`the ${file} names the package ${pkg.name}, the URL ${at.name}`);
-  const anywhere = ["all", "noarch", "src", "nosrc"].includes(pkg.architecture);
+  const anywhere = ["all", "noarch", "src", "nosrc", SOURCE].includes(pkg.architecture);
   if (pkg.architecture !== at.architecture && !anywhere) {
     notes.push(`the ${file} says architecture ${pkg.architecture}, the URL ${at.architecture}`);
   }

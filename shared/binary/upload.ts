@@ -19,6 +19,7 @@ import {
   touchLevel,
   writeBinary,
 } from "./node.ts";
+import { checkName } from "./path.ts";
 import { forgetHints } from "./search-hints.ts";
 
 const UPLOAD_TTL_SECONDS = 3600;
@@ -31,6 +32,8 @@ export type UploadRequest = {
   readonly sha256?: Sha256 | undefined;
   readonly sizeBytes?: number | undefined;
   readonly force: boolean;
+  /** The name of the .changes that it goes in with; it waits for that one and all that it names. */
+  readonly changes?: string | undefined;
 };
 
 /** `upload` is null where no bytes are asked for: they are here, or on their way into the store already. */
@@ -52,18 +55,30 @@ export async function awaitBinary(
   if ((request.sizeBytes ?? 0) > mostBytes) {
     throw new AppError("invalid", `size ${request.sizeBytes} is over ${mostBytes} bytes, the most one binary can have`);
   }
+  const terms = { ...request, changes: changesOf(segments, request.changes) };
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
-    const answer = await tryAwait(ctx, segments, request);
+    const answer = await tryAwait(ctx, segments, terms);
     if (answer) return answer;
   }
   throw new AppError("unavailable", `${segments.join("/")} is changed by others over and over; try again`);
+}
+
+/** A .changes goes in with itself, whoever says so. */
+function changesOf(segments: readonly string[], changes: string | undefined): string | undefined {
+  const name = segments.at(-1) ?? "";
+  if (changes === undefined || changes === name) return undefined;
+  checkName(changes, segments.length - 1);
+  if (!changes.endsWith(".changes"))
+    throw new AppError("invalid", `changes ${JSON.stringify(changes)} names no .changes`);
+  if (name.endsWith(".changes")) throw new AppError("invalid", `${name} does not go in with another .changes`);
+  return changes;
 }
 
 /** Undefined when somebody else wrote the leaf meanwhile. */
 async function tryAwait(
   ctx: Context,
   segments: readonly string[],
-  { sha256, sizeBytes, force, labels }: UploadRequest,
+  { sha256, sizeBytes, force, changes, labels }: UploadRequest,
 ): Promise<AwaitedBinary | undefined> {
   const path = segments.join("/");
   const levels = ancestorsOf(segments);
@@ -74,14 +89,16 @@ async function tryAwait(
   ]);
   const binary = binaryOf(leaf);
   const stored = binary?.stored;
-  if (stored && sha256 === stored.sha256) {
+  // What was refused for want of others may be sent again when those are right.
+  const again = stored?.parts === "refused" && sha256 === stored.sha256;
+  if (stored && sha256 === stored.sha256 && !again) {
     if (force && (binary.awaited || (labels && !isDeepStrictEqual(labels, stored.labels)))) {
       return tellAnew(ctx, segments, binary, { ...stored, ...(labels ? { labels } : {}) });
     }
     if (!stored.settled) await ctx.queues.ingest({ kind: "settle", path });
     return { job: stored.job, upload: null };
   }
-  if (stored && !force) throw new AppError("conflict", `${segments.at(-1)} already exists`);
+  if (stored && !force && !again) throw new AppError("conflict", `${segments.at(-1)} already exists`);
 
   const missing = levels.filter((_, index) => above[index] === undefined);
   const now = ctx.now();
@@ -90,7 +107,7 @@ async function tryAwait(
   // Who announces the same bytes again waits for the same upload: whichever of them sends it first serves both.
   const before = binary?.awaited;
   const same = before && sha256 !== undefined && before.sha256 === sha256 && before.sizeBytes === sizeBytes;
-  const shared = same && before.force === force ? before : undefined;
+  const shared = same && before.force === force && before.changes === changes ? before : undefined;
   const id = shared?.id ?? randomBytes(16).toString("hex");
   const job = uploadJobId(id, path);
   const pkg = sha256 !== undefined && known ? packageOf(known) : undefined;
@@ -103,6 +120,7 @@ async function tryAwait(
       format: pkg.format,
       job,
       replace: force,
+      ...(changes === undefined ? {} : { changes }),
       ...(stored ? { replaces: true } : {}),
       ...(labels ? { labels } : {}),
       ...(pkg.digests ? { sha512: pkg.digests.sha512 } : {}),
@@ -117,7 +135,7 @@ async function tryAwait(
   }
 
   const announced = { ...(sha256 === undefined ? {} : { sha256 }), ...(sizeBytes === undefined ? {} : { sizeBytes }) };
-  const terms = { force, ...(labels ? { labels } : {}) };
+  const terms = { force, ...(changes === undefined ? {} : { changes }), ...(labels ? { labels } : {}) };
   if (sizeBytes !== undefined && sizeBytes > ctx.uploadTerms.onePutBytes) {
     const joined = shared && (await joinUpload(ctx, shared, job));
     if (joined) return joined;

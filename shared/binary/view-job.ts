@@ -4,8 +4,9 @@ import { findUploadJob, readUploadJobId, type UploadJob } from "../job/upload-jo
 import { publishedOf } from "../publication/publish.ts";
 import { findBinary } from "./node.ts";
 import { trySplitPath } from "./path.ts";
+import { waitNotes } from "./waiting.ts";
 
-export type JobState = "awaiting" | "working" | "publishing" | "done" | "failed" | "superseded";
+export type JobState = "awaiting" | "waiting" | "working" | "publishing" | "done" | "failed" | "superseded";
 
 export type JobView = {
   readonly id: string;
@@ -26,7 +27,11 @@ export async function viewJob(ctx: Context, id: string): Promise<JobView> {
   const binary = await findBinary(ctx, path);
   const waiting = { id, binary: path.join("/"), notes: [], repos: {} };
   if (binary?.awaited?.id === named.uploadId) return { ...waiting, state: "awaiting" };
-  if (binary?.stored?.job === id) return { ...waiting, state: "working" };
+  const { stored } = binary ?? {};
+  if (stored?.job === id && stored.parts === "waiting") {
+    return { ...waiting, notes: await waitNotes(ctx, path, stored), state: "waiting" };
+  }
+  if (stored?.job === id) return { ...waiting, state: "working" };
   if (!binary) throw unknownJob(id);
   // It may have ended between the two reads; else a later upload took its place.
   const ended = await findUploadJob(ctx, id);

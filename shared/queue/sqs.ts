@@ -10,6 +10,8 @@ import type { RepoType } from "../store/keys.ts";
 /** A message names things and carries no state: whoever gets it reads what is true then. */
 export type IngestMessage =
   | { readonly kind: "settle"; readonly path: string }
+  /** Until all that belongs to it is here. */
+  | { readonly kind: "wait"; readonly path: string }
   /** `upload`: of one in parts, of which nothing may stay when it is over. */
   | { readonly kind: "look"; readonly path: string; readonly upload?: string };
 /**

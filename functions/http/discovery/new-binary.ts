@@ -56,10 +56,16 @@ const LABELS = {
   extra: Extra.optional().openapi({ description: "any JSON, up to 64 KB" }),
 };
 
+const CHANGES = z.string().optional().openapi({
+  description: "the .changes of the same release that names it: no repo takes it but with all else that one names",
+  example: "hello_2.10-3_amd64.changes",
+});
+
 const FIELDS = {
   sha256: Sha256Field.optional(),
   size: z.int().nonnegative().optional().openapi({ description: "bytes" }),
   ...LABELS,
+  changes: CHANGES,
 };
 
 export const NewBinary = z
@@ -91,9 +97,9 @@ export async function answerAwaited(
   force: boolean,
 ): Promise<z.input<typeof BinaryAwaited>> {
   const { ctx } = c.var;
-  const { sha256, size: sizeBytes } = wanted;
+  const { sha256, size: sizeBytes, changes } = wanted;
   const { job, upload } = await awaitBinary(ctx, segments, {
-    ...{ sha256, sizeBytes, force },
+    ...{ sha256, sizeBytes, force, changes },
     labels: await labelsOf(ctx, wanted),
   });
   return {

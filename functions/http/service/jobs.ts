@@ -7,7 +7,7 @@ import { findSyncJob, type SyncJob } from "../../../shared/job/sync-job.ts";
 const Upload = z
   .object({
     id: z.string(),
-    state: z.enum(["awaiting", "working", "publishing", "done", "failed", "superseded"]),
+    state: z.enum(["awaiting", "waiting", "working", "publishing", "done", "failed", "superseded"]),
     binary: z.string(),
     error: z.string().optional(),
     notes: z.array(z.string()),
