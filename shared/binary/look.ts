@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import { findUnsettled, storeUpload, type Unsettled } from "./ingest.ts";
 import { endJob, leftOf, releaseBinary, sweepParts } from "./lapse.ts";
-import { type AwaitedUpload, type Binary, findBinary } from "./node.ts";
+import { type AwaitedUpload, type Binary, findBinary, remakeAbove } from "./node.ts";
 import { splitPath } from "./path.ts";
 
 const LOOK_AGAIN_SECONDS = 900;
@@ -27,6 +27,7 @@ export async function lookForUpload(ctx: Context, path: string, uploadId?: strin
 }
 
 async function lookAgain(ctx: Context, path: string, awaited: AwaitedUpload, uploadId?: string): Promise<undefined> {
+  await remakeAbove(ctx, splitPath(path));
   const leftSeconds = leftOf(awaited, ctx.now()) / 1000;
   // What is here past its deadline is being verified.
   const seconds = leftSeconds > 0 ? Math.min(LOOK_AGAIN_SECONDS, leftSeconds + 1) : LOOK_AGAIN_SECONDS;

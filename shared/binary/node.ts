@@ -139,6 +139,14 @@ export async function touchAbove(
   await pMap([...levels.values()], ({ level, at }) => touchLevel(ctx, level, at), { concurrency: PARALLEL });
 }
 
+/** Levels that were removed in the moment that something came below them come back: one read, where none is missing. */
+export async function remakeAbove(ctx: Context, segments: readonly string[]): Promise<void> {
+  const levels = ancestorsOf(segments);
+  const items = await ctx.table.getMany(levels.map((level) => keys.node(level)));
+  const at = ctx.now().toISOString();
+  for (const [index, level] of levels.entries()) if (items[index] === undefined) await touchLevel(ctx, level, at);
+}
+
 /** Makes a level and what is missing above it; `conflict` where it is there already. */
 export async function makeLevel(ctx: Context, segments: readonly string[]): Promise<void> {
   const key = keys.node(segments);
