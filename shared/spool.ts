@@ -13,7 +13,7 @@ export type Spooling<T> = {
   readonly decode: (bytes: Buffer) => T;
 };
 
-const MOST_BYTES = 64 * 1024 * 1024;
+const MOST_BYTES = 24 * 1024 * 1024;
 const HEAD_BYTES = 4;
 
 /**
