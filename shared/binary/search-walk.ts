@@ -71,10 +71,8 @@ class Walk {
 
   /** Learns what the first spots that are not known yet are. */
   async step(spots: readonly Spot[]): Promise<readonly Spot[]> {
-    const maybe = spots.filter(({ kind }) => kind === "maybe").slice(0, BATCH_KEYS);
-    const left = this.#terms.requests - this.#requests - (maybe.length > 0 ? 1 : 0);
-    const most = Math.min(this.#ahead, Math.floor(left / this.#listRequests));
-    const open = spots.filter((spot) => spot.kind === "open").slice(0, most);
+    const left = this.#terms.requests - this.#requests - 1;
+    const { maybe, open } = firstUnknown(spots, Math.min(this.#ahead, Math.floor(left / this.#listRequests)));
     this.#ahead = Math.min(this.#ahead * 2, this.#terms.parallel);
     const known = new Map<Spot, readonly Spot[]>();
     await Promise.all([
@@ -86,12 +84,11 @@ class Walk {
     return known.size === 0 ? spots : spots.flatMap((spot) => known.get(spot) ?? [spot]);
   }
 
-  async #ask(maybe: readonly Spot[], known: Map<Spot, readonly Spot[]>): Promise<void> {
-    const asked = maybe.filter((spot) => spot.kind === "maybe");
-    if (asked.length === 0) return;
+  async #ask(maybe: readonly Maybe[], known: Map<Spot, readonly Spot[]>): Promise<void> {
+    if (maybe.length === 0) return;
     this.#requests += 1;
-    const items = await this.#ctx.table.getMany(asked.map(({ level }) => keys.node(level)));
-    for (const [index, spot] of asked.entries()) {
+    const items = await this.#ctx.table.getMany(maybe.map(({ level }) => keys.node(level)));
+    for (const [index, spot] of maybe.entries()) {
       known.set(spot, items[index] ? [{ kind: "open", level: spot.level }] : []);
     }
   }
@@ -122,6 +119,18 @@ class Walk {
     this.#items += children.length;
     return { children, rest: next === undefined ? [] : [{ kind: "open" as const, level, after: next }] };
   }
+}
+
+/** The first spots to be listed, so many, and those before the last of them that are to be asked for, as many as go into one read. */
+function firstUnknown(spots: readonly Spot[], most: number): { maybe: Maybe[]; open: Open[] } {
+  const maybe: Maybe[] = [];
+  const open: Open[] = [];
+  for (const spot of spots) {
+    if (open.length === most || maybe.length === BATCH_KEYS) break;
+    if (spot.kind === "open") open.push(spot);
+    if (spot.kind === "maybe") maybe.push(spot);
+  }
+  return { maybe, open };
 }
 
 /** Where to go on below a level that is there: the segments that are given next are asked for together. */
