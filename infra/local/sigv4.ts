@@ -1,4 +1,4 @@
-import { createHash, createHmac, type Hmac } from "node:crypto";
+import { createHash, createHmac, createSecretKey, type Hmac, type KeyObject } from "node:crypto";
 import { createScope, getCanonicalHeaders, getSigningKey, SignatureV4 } from "@smithy/signature-v4";
 import {
   ALGORITHM,
@@ -9,6 +9,7 @@ import {
   claimOfQuery,
   type Expected,
   Refused,
+  type SigV4Credentials,
   type SigV4Refusal,
   sameText,
 } from "./sigv4-claim.ts";
@@ -132,7 +133,7 @@ async function compareSignatures(
   { service, region, credentials, hosts = [] }: SigV4Options,
 ): Promise<SigV4Verdict> {
   const signer = new Verifier({ service, region, credentials, sha256: NodeSha256, uriEscapePath: service !== "s3" });
-  const key = await getSigningKey(NodeSha256, credentials, claim.scope.date, region, service);
+  const key = await signingKey(credentials, claim.scope.date, region, service);
   const signedHeaders = new Set(claim.signedHeaders);
   const headers: Record<string, string> = {};
   for (const name of signedHeaders) headers[name] = request.headers[name] ?? "";
@@ -160,7 +161,28 @@ async function compareSignatures(
   throw refusal ?? new Refused("AccessDenied", "Access Denied");
 }
 
-function chunkSigner({ time, scope, signature }: Claim, key: Uint8Array): ChunkSigner {
+const KEYS_AT_MOST = 16;
+const keysOf = new WeakMap<SigV4Credentials, Map<string, KeyObject>>();
+
+/** Four HMACs away from the secret, and the same all day long: kept as long as who holds the credentials. */
+async function signingKey(
+  credentials: SigV4Credentials,
+  date: string,
+  region: string,
+  service: string,
+): Promise<KeyObject> {
+  const keys = keysOf.get(credentials) ?? new Map<string, KeyObject>();
+  keysOf.set(credentials, keys);
+  const scope = `${date}/${region}/${service}`;
+  const known = keys.get(scope);
+  if (known) return known;
+  const made = createSecretKey(await getSigningKey(NodeSha256, credentials, date, region, service));
+  if (keys.size >= KEYS_AT_MOST) keys.clear();
+  keys.set(scope, made);
+  return made;
+}
+
+function chunkSigner({ time, scope, signature }: Claim, key: KeyObject): ChunkSigner {
   const where = createScope(scope.date, scope.region, scope.service);
   const sign = (...lines: string[]) => createHmac("sha256", key).update(lines.join("\n")).digest("hex");
   return {

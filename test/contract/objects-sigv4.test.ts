@@ -61,3 +61,11 @@ test("what is signed for one service, region, host or target is good for no othe
   expect(await code({ headers: { ...request.headers, "x-amz-target": "Other" } })).toBe("SignatureDoesNotMatch");
   expect(await code({ headers: {} })).toBe("AccessDenied");
 });
+
+test("a key that was derived for one secret is not another's, of the same name", async () => {
+  const request = await signed("{}", { applyChecksum: false });
+  expect(await verifySigV4(request, options)).toMatchObject({ ok: true });
+  const other = { ...options, credentials: { ...credentials, secretAccessKey: "other" } };
+  expect(await verifySigV4(request, other)).toMatchObject({ ok: false, code: "SignatureDoesNotMatch" });
+  expect(await verifySigV4(request, options)).toMatchObject({ ok: true });
+});

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import type { LocalDatabase } from "../database.ts";
@@ -39,7 +39,7 @@ export type Operation = (store: Store, call: Call) => Answer | Promise<Answer>;
 const MAX_KEY_BYTES = 1_024;
 
 export function requestId(): string {
-  return randomBytes(8).toString("hex").toUpperCase();
+  return randomUUID().replaceAll("-", "").slice(0, 16).toUpperCase();
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -100,12 +100,12 @@ const NOT_FOR_QUERY =
 export function withQueryHeaders(
   headers: Readonly<Record<string, string>>,
   query: ReadonlyMap<string, string>,
-): Record<string, string> {
+): Readonly<Record<string, string>> {
+  const moved = [...query].map(([name, value]) => [name.toLowerCase(), value] as const);
+  const meant = moved.filter(([name]) => name.startsWith("x-amz-") && !NOT_FOR_QUERY.test(name));
+  if (meant.length === 0) return headers;
   const all: Record<string, string> = Object.assign(Object.create(null), headers);
-  for (const [name, value] of query) {
-    const lower = name.toLowerCase();
-    if (lower.startsWith("x-amz-") && !NOT_FOR_QUERY.test(lower)) all[lower] ??= value;
-  }
+  for (const [name, value] of meant) all[name] ??= value;
   return all;
 }
 

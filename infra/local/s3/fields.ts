@@ -16,7 +16,7 @@ const MAX_METADATA_BYTES = 2_048;
 /** What S3 gives an object that was put without a type. */
 const DEFAULT_TYPE = "binary/octet-stream";
 
-/** Headers that ask for something that is not there, and the values that ask for what is the case anyway. */
+/** Headers (all of them Amazon's own) that ask for something that is not there, and the values that ask for what is the case anyway. */
 const NOT_HERE: readonly [header: RegExp, harmless: RegExp | undefined][] = [
   [/^x-amz-acl$/, /^(private|bucket-owner-full-control|bucket-owner-read)$/],
   [/^x-amz-storage-class$/, /^STANDARD$/],
@@ -32,6 +32,7 @@ const NOT_HERE: readonly [header: RegExp, harmless: RegExp | undefined][] = [
 
 export function refuseUnknownWishes(headers: Headers): void {
   for (const [name, value] of Object.entries(headers)) {
+    if (!name.startsWith("x-amz-")) continue;
     const rule = NOT_HERE.find(([header]) => header.test(name));
     if (rule && !rule[1]?.test(value)) throw notImplemented(name);
   }

@@ -23,6 +23,7 @@ export type Entry = {
 };
 
 export type NewContent = { id: number; pieces: readonly Piece[]; digests: Digests };
+type Content = Pick<Entry, "contentId" | "sizeBytes" | "digests">;
 export type EntryFields = Pick<Entry, "bucket" | "key" | "etag" | "headers" | "metadata" | "checksum" | "partCount">;
 export type ObjectEvent = "ObjectCreated:Put" | "ObjectCreated:Copy" | "ObjectCreated:CompleteMultipartUpload";
 export type Created = { bucket: string; key: string; sizeBytes: number; eTag: string; eventName: ObjectEvent };
@@ -64,11 +65,12 @@ export function openObjects(
     db.statement("DELETE FROM object_content WHERE id = ?").run(contentId);
   }
 
-  function addContent({ id, pieces, digests }: NewContent): void {
+  function addContent({ id, pieces, digests }: NewContent): Content {
     const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
     db.statement("INSERT INTO object_content VALUES (?, ?, ?)").run(id, sizeBytes, digestsToText(digests));
     for (const [position, piece] of pieces.entries())
       db.statement("INSERT INTO object_piece VALUES (?, ?, ?, ?)").run(id, position, piece.dataId, piece.sizeBytes);
+    return { contentId: id, sizeBytes, digests };
   }
 
   /** Makes the key stand for a content, new or another key's, and tells of it in the same instant. */
@@ -76,18 +78,16 @@ export function openObjects(
     return db.transaction(() => {
       const { bucket, key, etag, headers, metadata, checksum, partCount } = fields;
       const before = find(bucket, key);
-      const contentId = typeof content === "number" ? content : content.id;
-      if (typeof content !== "number") addContent(content);
+      const known = typeof content === "number" ? contentOf(content) : addContent(content);
+      const { contentId, sizeBytes } = known;
       const modifiedAt = Math.floor(now().getTime() / 1_000) * 1_000;
       const texts = [headers, metadata, checksum].map((value) => JSON.stringify(value));
       db.statement("INSERT OR REPLACE INTO object_entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").run(
         ...[bucket, key, contentId, etag, modifiedAt, ...texts, partCount ?? null],
       );
       if (before && before.contentId !== contentId) release(before.contentId);
-      const entry = find(bucket, key);
-      if (!entry) throw new Error("a key that was just set is not there");
-      onCreated?.({ bucket, key, sizeBytes: entry.sizeBytes, eTag: etag, eventName });
-      return entry;
+      onCreated?.({ bucket, key, sizeBytes, eTag: etag, eventName });
+      return { ...fields, ...known, modifiedAt };
     });
   }
 
@@ -98,6 +98,12 @@ export function openObjects(
       db.statement("DELETE FROM object_entry WHERE bucket = ? AND key = ?").run(bucket, key);
       release(before.contentId);
     });
+  }
+
+  function contentOf(contentId: number): Content {
+    const row = db.statement("SELECT size_bytes, digests FROM object_content WHERE id = ?").get(contentId);
+    if (!row) throw new Error(`there is no content ${contentId}`);
+    return { contentId, sizeBytes: numberOf(row, "size_bytes"), digests: digestsOf(row) };
   }
 
   function hasContent(contentId: number): boolean {
