@@ -27,7 +27,8 @@ afterAll(async () => {
 });
 
 /** As a client of the interface would send it: the text as it is. */
-async function sent(method: string, path: string, text?: string) {
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes
+async function sent(method: string, path: string, text?: string): Promise<{ status: number; body: any }> {
   const response = await fetch(`${packhouse.url}${path}`, {
     method,
     headers: { authorization: `Bearer ${packhouse.folder.rootToken}` },
