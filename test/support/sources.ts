@@ -20,14 +20,27 @@ export type SourceSpec = {
 const DATE = "Thu, 05 Nov 2026 06:07:08 +0000";
 
 /** A source package made by dpkg-source; the .dsc comes first. */
-export function sourcePackage({
-  name = "hello",
-  version = "1.0-1",
-  format = "3.0 (quilt)",
-  fields = {},
-  text = "of the lab\n",
-  signature,
-}: SourceSpec = {}): NamedBytes[] {
+export function sourcePackage(spec: SourceSpec = {}): NamedBytes[] {
+  return built(spec, (work) => execFileSync("dpkg-source", ["-b", "tree"], { cwd: work, stdio: "pipe" }));
+}
+
+/** The same made by dpkg-buildpackage, which adds a .buildinfo and a .changes. */
+export function sourceBuild(spec: SourceSpec = {}): NamedBytes[] {
+  return built(spec, (work) => {
+    const args = ["--build=source", "--no-sign", "--no-check-builddeps", "--no-pre-clean", "-sa"];
+    execFileSync("dpkg-buildpackage", args, { cwd: join(work, "tree"), stdio: "pipe" });
+  });
+}
+
+function built(spec: SourceSpec, build: (work: string) => unknown): NamedBytes[] {
+  const {
+    name = "hello",
+    version = "1.0-1",
+    format = "3.0 (quilt)",
+    fields = {},
+    text = "of the lab\n",
+    signature,
+  } = spec;
   const work = mkdtempSync(join(tmpdir(), "packhouse-source-"));
   try {
     const tree = join(work, "tree");
@@ -50,7 +63,8 @@ export function sourcePackage({
       "debian/control",
       `Source: ${name}\nSection: misc\nPriority: optional\nMaintainer: ${maintainer}\nStandards-Version: 4.6.2\n${more.join("")}\nPackage: ${name}\nArchitecture: any\nDescription: lab\n`,
     );
-    execFileSync("dpkg-source", ["-b", "tree"], { cwd: work, stdio: "pipe" });
+    write("debian/rules", "#!/usr/bin/make -f\n%:\n");
+    build(work);
     return readdirSync(work)
       .filter((file) => file !== "tree")
       .sort((a, b) => Number(b.endsWith(".dsc")) - Number(a.endsWith(".dsc")))
