@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 
 export type Options = {
@@ -10,11 +11,14 @@ export type Options = {
   readonly profile: boolean;
   /** Peers are left out. */
   readonly alone: boolean;
+  /** How often a server is killed in `chaos`. */
   readonly kills: number;
+  /** Of what is random; told, so that it can be given again. */
+  readonly seed: number;
 };
 
 export const USAGE = `npm run bench -- [--quick] [--growth] [--packages FILE] [--sizes 1000,60000] [--only WORK,…] [--runs N]
-                 [--profile] [--alone] [--kills N]`;
+                 [--profile] [--alone] [--kills N] [--seed N]`;
 
 export function optionsOf(args: readonly string[]): Options {
   const { values } = parseArgs({
@@ -29,6 +33,7 @@ export function optionsOf(args: readonly string[]): Options {
       only: { type: "string", default: "" },
       runs: { type: "string" },
       kills: { type: "string" },
+      seed: { type: "string" },
     },
   });
   const { quick, growth, profile, alone, packages } = values;
@@ -46,5 +51,6 @@ export function optionsOf(args: readonly string[]): Options {
     only: values.only.split(",").filter((name) => name !== ""),
     runs: number(values.runs ?? (quick ? "3" : "5")),
     kills: number(values.kills ?? (quick ? "5" : "100")),
+    seed: values.seed === undefined ? randomInt(1, 1_000_000) : number(values.seed),
   };
 }

@@ -7,6 +7,7 @@ import { closeGnupg, installPeers, machine } from "./peers/programs.ts";
 import { tableOf, writeResults } from "./report.ts";
 import { api } from "./works/api.ts";
 import { aptUpdate } from "./works/apt-update.ts";
+import { chaos } from "./works/chaos.ts";
 import { diffAndBack, oldCommit } from "./works/history.ts";
 import { manyUploads } from "./works/many-uploads.ts";
 import { oneDeb } from "./works/one-deb.ts";
@@ -29,6 +30,7 @@ const WORKS: readonly Work[] = [
   aptUpdate,
   syncMetadata,
   syncFiles,
+  chaos,
   api,
 ];
 

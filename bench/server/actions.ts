@@ -13,6 +13,7 @@ import { groupOf } from "../../shared/tree/layout.ts";
 import { writeTree } from "../../shared/tree/write.ts";
 import { fillTable } from "./binaries.ts";
 import { entriesOf, Listed } from "./entries.ts";
+import { stateOf } from "./state.ts";
 import { takeSpans } from "./trace.ts";
 
 const Type = z.enum(["apt", "yum"]);
@@ -64,6 +65,7 @@ export const ACTIONS: Readonly<Record<string, (ctx: Context, given: unknown) => 
   },
 
   binaries: fillTable,
+  state: stateOf,
 
   async spans() {
     return takeSpans();

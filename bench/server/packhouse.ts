@@ -35,18 +35,41 @@ type Options = {
   readonly trace?: boolean;
   readonly port?: number /** Whether it may lose what it wrote when the machine dies: for set-ups of many writes. */;
   readonly careless?: boolean;
+  /** It is killed so long after its process began, which may be before it is there. */
+  readonly killedAfterMs?: number;
 };
+
+/** As `npm start` has it. */
+const NODE_OPTIONS = ["--max-semi-space-size=8"];
+
+/** What would outlive a bench that ends early. */
+const running = new Set<ChildProcess>();
+const folders = new Set<string>();
+
+/** Ends what is still running and removes every data folder of this run; what has no time to wait. */
+export function removeAll(): void {
+  for (const child of running) child.kill("SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+}
 
 export async function startBench({
   dataFolder = newFolder(),
   trace = false,
   port = 0,
   careless = false,
+  killedAfterMs,
 }: Options = {}): Promise<BenchPackhouse> {
   const child = fork(MAIN, [JSON.stringify({ dataFolder, trace, port })], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
+    execArgv: [...process.execArgv, ...NODE_OPTIONS],
     env: { ...process.env, ...(careless ? { LD_PRELOAD: EATMYDATA } : {}) },
   });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  if (killedAfterMs !== undefined) {
+    const timer = setTimeout(() => child.kill("SIGKILL"), killedAfterMs);
+    child.once("exit", () => clearTimeout(timer));
+  }
   const { url, token } = Ready.parse(await firstMessage(child));
   const waiting = new Map<number, (result: z.infer<typeof Result>) => void>();
   let last = 0;
@@ -98,6 +121,7 @@ export async function startBench({
     async remove() {
       await kill();
       rmSync(dataFolder, { recursive: true, force: true });
+      folders.delete(dataFolder);
     },
   };
 }
@@ -110,7 +134,9 @@ export function copyOf(dataFolder: string): string {
 }
 
 function newFolder(): string {
-  return mkdtempSync(join(process.env.PACKHOUSE_BENCH_TMP ?? tmpdir(), "packhouse-bench-"));
+  const folder = mkdtempSync(join(process.env.PACKHOUSE_BENCH_TMP ?? tmpdir(), "packhouse-bench-"));
+  folders.add(folder);
+  return folder;
 }
 
 function firstMessage(child: ChildProcess): Promise<unknown> {
