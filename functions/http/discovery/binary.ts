@@ -9,7 +9,7 @@ import { json } from "../schemas.ts";
 import { answerAwaited, BinaryAwaited, NewBytes } from "./new-binary.ts";
 
 /** A gateway gives up on a request after 30 s. */
-const WORK_MS = 15_000;
+const WORK_MS = 20_000;
 
 const Refusal = z.object({ msg: z.string(), message: z.string() });
 const refusals = {
