@@ -5,7 +5,7 @@ import { changesOf, type NamedBytes, sourcePackage } from "../support/sources.ts
 import { heldBy, jobIn, LEVEL, send } from "../support/surface-changes.ts";
 import { sha256 } from "../support/surface-requests.ts";
 
-const [DSC, ...TARS] = sourcePackage() as [NamedBytes];
+const [DSC, ...TARS] = sourcePackage() as [NamedBytes, ...NamedBytes[]];
 let packhouse: TestPackhouse;
 
 beforeAll(async () => {
