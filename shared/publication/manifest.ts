@@ -49,11 +49,16 @@ export async function readManifest(ctx: Context, sha256: Sha256): Promise<Manife
 }
 
 /** Remembers what a commit was published as. The first one stays: `@NUMBER` never changes; it is returned. */
-export async function recordPublication(ctx: Context, repoId: string, manifest: Manifest): Promise<Sha256> {
+export async function recordPublication(
+  ctx: Context,
+  repoId: string,
+  manifest: Manifest,
+): Promise<{ manifest: Manifest; sha256: Sha256 }> {
   const sha256 = await writeManifest(ctx, manifest);
   const key = keys.publication(repoId, manifest.commit);
-  if (await ctx.table.put({ ...key, manifest: sha256 }, { absent: true })) return sha256;
-  return (await publicationOf(ctx, repoId, manifest.commit)) ?? sha256;
+  if (await ctx.table.put({ ...key, manifest: sha256 }, { absent: true })) return { manifest, sha256 };
+  const first = (await publicationOf(ctx, repoId, manifest.commit)) ?? sha256;
+  return { manifest: await readManifest(ctx, first), sha256: first };
 }
 
 export async function publicationOf(ctx: Context, repoId: string, commit: number): Promise<Sha256 | undefined> {

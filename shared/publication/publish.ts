@@ -31,6 +31,7 @@ type ManifestFile = Manifest["files"][number];
 const REST_MS = 1000;
 const MOST_ATTEMPTS = 10;
 const PARALLEL_HEADS = 8;
+const PARALLEL_FILES = 4;
 /** apt refuses what is dated ten seconds ahead. */
 const MOST_AHEAD_SECONDS = 2;
 
@@ -86,7 +87,7 @@ async function publishOnce(ctx: Context, ref: RepoRef, suspects: Set<string>): P
     if (isHeld(file)) continue;
     const state = held.get(file.path) ?? { etag: undefined, metadata: {} };
     const metadata = { sha256: file.sha256, date: String(made.manifest.date), commit: String(commit.number) };
-    const bytes = await ctx.objects.getBlob(file.sha256);
+    const bytes = made.bytes.get(file.sha256) ?? (await ctx.objects.getBlob(file.sha256));
     if (await ctx.objects.putPointer(pointer(repo, file.path), bytes, state, metadata)) continue;
     for (const { path } of files) suspects.add(path);
     return false;
@@ -128,6 +129,9 @@ export async function manifestAt(ctx: Context, repo: Repo, number: number): Prom
   return (await manifestFor(ctx, repo, commit, { before, date, isCurrent: () => true })).manifest;
 }
 
+/** `bytes`: of the files that were made just now. */
+type Made = { readonly manifest: Manifest; readonly sha256: Sha256; readonly bytes: ReadonlyMap<Sha256, Uint8Array> };
+
 async function manifestFor(
   ctx: Context,
   repo: Repo,
@@ -142,28 +146,36 @@ async function manifestFor(
     /** Whether clients read this file of the publication before: only then it may stay as it is. */
     isCurrent: (file: ManifestFile) => boolean;
   },
-): Promise<{ manifest: Manifest; sha256: Sha256 }> {
+): Promise<Made> {
   const recorded = await publicationOf(ctx, repo.id, commit.number);
-  if (recorded) return { manifest: await readManifest(ctx, recorded), sha256: recorded };
+  if (recorded) return { manifest: await readManifest(ctx, recorded), sha256: recorded, bytes: new Map() };
+  const [tree, keyring] = await Promise.all([readTree(ctx.objects, commit.tree), keyringOf(ctx, repo)]);
   const build = await buildOf(ctx, {
     repo,
     commit,
-    tree: await readTree(ctx.objects, commit.tree),
+    tree,
     date: new Date(date * 1000),
-    keyring: await keyringOf(ctx, repo),
+    keyring,
     url: `${ctx.publicUrl}/${repo.type}/${repo.name}`,
     before,
   });
   const earlier = new Map(before?.files.map((file) => [file.path, file]));
-  const files: Manifest["files"] = [];
-  for (const file of build.files) {
-    const kept = earlier.get(file.path);
-    if (kept?.inputs === file.inputs && isCurrent(kept)) files.push(kept);
-    else files.push({ path: file.path, inputs: file.inputs, sha256: await ctx.objects.putBlob(await file.bytes()) });
-  }
+  const bytes = new Map<Sha256, Uint8Array>();
+  const files = await pMap(
+    build.files,
+    async (file): Promise<ManifestFile> => {
+      const kept = earlier.get(file.path);
+      if (kept?.inputs === file.inputs && isCurrent(kept)) return kept;
+      const made = await file.bytes();
+      const sha256 = await ctx.objects.putBlob(made);
+      bytes.set(sha256, made);
+      return { path: file.path, inputs: file.inputs, sha256 };
+    },
+    { concurrency: PARALLEL_FILES },
+  );
   const { indexes, carried } = build;
-  const sha256 = await recordPublication(ctx, repo.id, { commit: commit.number, date, files, indexes, carried });
-  return { manifest: await readManifest(ctx, sha256), sha256 };
+  const recording = { commit: commit.number, date, files, indexes, carried };
+  return { ...(await recordPublication(ctx, repo.id, recording)), bytes };
 }
 
 function buildOf(ctx: Context, input: BuildInput): Promise<Build> {
