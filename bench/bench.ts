@@ -41,7 +41,7 @@ export type Bench = {
   readonly runs: number;
   /** A folder that goes with the run. */
   folder(name: string): string;
-  /** How many of a size have files. */
+  /** How many of a size have files; none where growth is measured, whose trees are generated. */
   files(size: number): number;
   /** The stand-ins of a size. */
   debs(size: number): Promise<string>;
@@ -50,7 +50,8 @@ export type Bench = {
   published(type: "apt" | "yum", size: number, given?: { readonly trace?: boolean }): Promise<BenchPackhouse>;
   /** At most one: measured now, or taken from an earlier run where that would take too long for a quick one. */
   peer(name: string, work: string, size: number, measure: () => Promise<readonly number[]>): Promise<PeerTime[]>;
-  end(): Promise<void>;
+  /** Removes its folders; those of servers are not among them. */
+  end(): void;
 };
 
 /** The most stand-ins that are made as files; trees beyond that are of listed packages alone. */
@@ -68,9 +69,9 @@ export function openBench(options: Options): Bench {
     folder(name) {
       return mkdtempSync(join(root, `${name}-`));
     },
-    files: (size) => Math.min(size, MOST_FILES),
-    debs: (size) => debsFolder(source, bench.files(size)),
-    rpms: (size) => rpmsFolder(source, bench.files(size)),
+    files: (size) => (options.growth ? 0 : Math.min(size, MOST_FILES)),
+    debs: (size) => debsFolder(source, Math.min(size, MOST_FILES)),
+    rpms: (size) => rpmsFolder(source, Math.min(size, MOST_FILES)),
     async published(type, size, { trace = false } = {}) {
       const name = `${type}-${size}`;
       const seed = seeds.get(name) ?? publishSeed(bench, type, size);
@@ -88,10 +89,7 @@ export function openBench(options: Options): Bench {
       writeFileSync(keptFile, JSON.stringify({ ...readKept(keptFile), [key]: measured }, null, 2));
       return [{ name, seconds: measured, kept: false }];
     },
-    async end() {
-      for (const seed of await Promise.allSettled(seeds.values())) {
-        if (seed.status === "fulfilled") rmSync(seed.value, { recursive: true, force: true });
-      }
+    end() {
       rmSync(root, { recursive: true, force: true });
     },
   };
@@ -118,8 +116,9 @@ const Tree = z.object({ seconds: z.number(), holding: z.unknown() });
 export async function withTree(bench: Bench, type: "apt" | "yum", size: number) {
   const writer = await startBench();
   await writer.call(z.unknown(), "POST", "/repo", { name: "bench", type, architectures: ["amd64"] });
-  const index = type === "yum" ? await bench.rpms(size) : debsIndex(await bench.debs(size));
-  const { seconds, holding } = await writer.act(Tree, "tree", { type, packages: { index, count: size } });
+  const listed = async () => (type === "yum" ? await bench.rpms(size) : debsIndex(await bench.debs(size)));
+  const packages = bench.options.growth ? { generated: size } : { index: await listed(), count: size };
+  const { seconds, holding } = await writer.act(Tree, "tree", { type, packages });
   await writer.kill();
   const packhouse = await startBench({ dataFolder: writer.dataFolder });
   await untilPublished(packhouse, "bench");

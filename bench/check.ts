@@ -1,13 +1,58 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { Readable } from "node:stream";
+import { isDeepStrictEqual } from "node:util";
+import { createGunzip, gunzipSync } from "node:zlib";
 import { sha256Of } from "../shared/blob.ts";
+import { ADDED } from "./inputs/debs.ts";
 import type { BenchPackhouse } from "./server/packhouse.ts";
 
 /** What apt would see: the index that a signed InRelease leads to, each hash on the way checked. Stanza by stanza. */
 export async function readPublished(packhouse: BenchPackhouse, name: string, suite = "stable"): Promise<string[]> {
+  const { bytes, plainSha256 } = await indexOf(packhouse, name, suite);
+  const plain = gunzipSync(bytes);
+  if (sha256Of(plain) !== plainSha256) refuse("Packages is not what InRelease says");
+  return plain
+    .toString("utf8")
+    .split("\n\n")
+    .filter((stanza) => stanza !== "");
+}
+
+/** The names in the same, sorted; of any size, for it is never unpacked as a whole. */
+export async function readNames(packhouse: BenchPackhouse, name: string, suite = "stable"): Promise<string[]> {
+  const { bytes, plainSha256 } = await indexOf(packhouse, name, suite);
+  const hash = createHash("sha256");
+  const names: string[] = [];
+  let rest = "";
+  for await (const part of Readable.from([bytes]).pipe(createGunzip())) {
+    hash.update(part);
+    const text = rest + part.toString("latin1");
+    const end = text.lastIndexOf("\n") + 1;
+    rest = text.slice(end);
+    for (const [, found = ""] of text.slice(0, end).matchAll(/^Package: (.*)$/gm)) names.push(found);
+  }
+  if (hash.digest("hex") !== plainSha256) refuse("Packages is not what InRelease says");
+  return names.sort();
+}
+
+/** Throws unless the repo publishes so many packages, those that were added while measuring being these. */
+export async function expectAdded(
+  packhouse: BenchPackhouse,
+  name: string,
+  expected: { readonly count: number; readonly added: readonly string[] },
+): Promise<void> {
+  const names = await readNames(packhouse, name);
+  const added = names.filter((one) => one.startsWith(ADDED));
+  const wanted = expected.added.toSorted();
+  if (names.length !== expected.count || !isDeepStrictEqual(added, wanted)) {
+    refuse(`${names.length} packages, ${expected.count} expected; added are ${added}, not ${wanted}`);
+  }
+}
+
+async function indexOf(packhouse: BenchPackhouse, name: string, suite: string) {
   const root = `${packhouse.url}/apt/${name}`;
   const [signed, key] = await Promise.all([bytesAt(`${root}/dists/${suite}/InRelease`), bytesAt(`${root}/key.gpg`)]);
   const release = verified(signed, key);
@@ -16,12 +61,7 @@ export async function readPublished(packhouse: BenchPackhouse, name: string, sui
   const packed = listed("main/binary-amd64/Packages.gz");
   const bytes = await bytesAt(`${root}/dists/${suite}/main/binary-amd64/by-hash/SHA256/${packed}`);
   if (sha256Of(bytes) !== packed) refuse("Packages.gz is not what InRelease says");
-  const plain = gunzipSync(bytes);
-  if (sha256Of(plain) !== listed("main/binary-amd64/Packages")) refuse("Packages is not what InRelease says");
-  return plain
-    .toString("utf8")
-    .split("\n\n")
-    .filter((stanza) => stanza !== "");
+  return { bytes, plainSha256: listed("main/binary-amd64/Packages") };
 }
 
 /** Throws unless the published stanzas are the given ones, apart from order, file names and hashes that only one of them has. */

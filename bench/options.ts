@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { GROWTH_SIZES } from "./growth.ts";
 
 export type Options = {
   readonly quick: boolean;
@@ -29,7 +30,7 @@ export function optionsOf(args: readonly string[]): Options {
       alone: { type: "boolean", default: false },
       profile: { type: "boolean", default: false },
       packages: { type: "string" },
-      sizes: { type: "string", default: "60000" },
+      sizes: { type: "string" },
       only: { type: "string", default: "" },
       runs: { type: "string" },
       kills: { type: "string" },
@@ -47,9 +48,9 @@ export function optionsOf(args: readonly string[]): Options {
     profile,
     alone,
     packages,
-    sizes: values.sizes.split(",").map(number),
+    sizes: values.sizes?.split(",").map(number) ?? (growth ? GROWTH_SIZES : [60_000]),
     only: values.only.split(",").filter((name) => name !== ""),
-    runs: number(values.runs ?? (quick ? "3" : "5")),
+    runs: number(values.runs ?? (quick || growth ? "3" : "5")),
     kills: number(values.kills ?? (quick ? "5" : "100")),
     seed: values.seed === undefined ? randomInt(1, 1_000_000) : number(values.seed),
   };

@@ -1,10 +1,11 @@
 /** What work at Debian's size takes, beside the tools that a user would pick instead: `npm run bench`. */
 import { loadavg } from "node:os";
 import { openBench, type Row, type Work } from "./bench.ts";
-import { GROWTH_SIZES, tellGrowth } from "./growth.ts";
+import { tellGrowth } from "./growth.ts";
 import { optionsOf, USAGE } from "./options.ts";
 import { closeGnupg, installPeers, machine } from "./peers/programs.ts";
 import { tableOf, writeResults } from "./report.ts";
+import { removeAll } from "./server/packhouse.ts";
 import { api } from "./works/api.ts";
 import { aptUpdate } from "./works/apt-update.ts";
 import { chaos } from "./works/chaos.ts";
@@ -43,16 +44,31 @@ async function main(): Promise<void> {
   console.log(`${machine()}; load ${loadavg()[0]?.toFixed(1)}`);
   console.log(installPeers().join(" · "));
   const bench = openBench(options);
+  const clean = () => {
+    bench.end();
+    removeAll();
+    closeGnupg();
+  };
+  // A peer that is measured ends with the terminal's own signal, or when its folder is gone.
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const) {
+    process.once(signal, () => {
+      clean();
+      process.exit(code);
+    });
+  }
   console.log(`packages: ${bench.source.what}`);
   const works = WORKS.filter(({ name, isQuick }) =>
     options.only.length > 0 ? options.only.includes(name) : isQuick || !options.quick,
   );
-  const sizes = options.growth ? GROWTH_SIZES : options.sizes;
   const rows: Row[] = [];
   let failed = 0;
   try {
     for (const work of works) {
-      for (const size of work.growsNot ? options.sizes.slice(-1) : sizes) {
+      for (const size of work.growsNot ? options.sizes.slice(-1) : options.sizes) {
         console.log(`\n${work.name}, ${size} packages: ${work.what}`);
         try {
           const made = await work.run(bench, size);
@@ -66,8 +82,7 @@ async function main(): Promise<void> {
     }
     console.log(await tellGrowth(rows, async (size) => (await limitOf(bench, size)).seconds));
   } finally {
-    await bench.end();
-    closeGnupg();
+    clean();
   }
   console.log(`\n${tableOf(rows)}\n* measured by an earlier run on this machine`);
   writeResults(rows);

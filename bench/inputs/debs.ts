@@ -31,9 +31,12 @@ export function debName({ name, version, architecture }: Pick<Stanza, "name" | "
   return `${name}_${version.replace(/^\d+:/, "")}_${architecture}.deb`;
 }
 
+/** With this begin the names of what is added while measuring, and no others. */
+export const ADDED = "packhouse-bench-";
+
 /** A package that is in none of the inputs; each number is another one. */
 export function newDeb(number: number): { name: string; filename: string; bytes: Buffer } {
-  const stanza = { name: `packhouse-bench-${number}`, version: "1.0-1", architecture: "amd64" };
+  const stanza = { name: `${ADDED}${number}`, version: "1.0-1", architecture: "amd64" };
   const control =
     `Package: ${stanza.name}\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: Bench <bench@example.org>\n` +
     "Depends: libc6 (>= 2.36)\nSection: misc\nPriority: optional\nDescription: added while measuring\n";

@@ -86,15 +86,21 @@ export function newRpm(number: number): { name: string; filename: string; bytes:
   return { name, filename: `${name}-1.0-1.noarch.rpm`, bytes: rpmOf({ name, provides, files }) };
 }
 
+/** An rpm of each stanza, the same each time. */
+export function* rpmsOf(stanzas: Iterable<Stanza>): Generator<{ spec: RpmSpec; bytes: Buffer }> {
+  const random = sequence(1);
+  for (const stanza of stanzas) {
+    const spec = specOf(stanza, random);
+    yield { spec, bytes: rpmOf(spec) };
+  }
+}
+
 /** So many rpms in `packages/`, and the list of them in `list`: file name, SHA-256 and size a line. */
 export async function rpmsFolder(source: Source, count: number): Promise<string> {
   return keptFolder(`rpms-${source.id}-${count}`, (folder) => {
-    const random = sequence(1);
     const list: string[] = [];
     mkdirSync(join(folder, "packages"));
-    for (const stanza of source.take(count)) {
-      const spec = specOf(stanza, random);
-      const bytes = rpmOf(spec);
+    for (const { spec, bytes } of rpmsOf(source.take(count))) {
       const filename = `${spec.name}-${spec.version}-${spec.release}.${spec.arch}.rpm`;
       writeFileSync(join(folder, "packages", filename), bytes);
       list.push(`${filename}\t${sha256Of(bytes)}\t${bytes.length}\n`);

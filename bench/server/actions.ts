@@ -7,17 +7,18 @@ import type { Context } from "../../shared/context.ts";
 import { publishRepo } from "../../shared/publication/publish.ts";
 import { announce } from "../../shared/repo/announce.ts";
 import { findRepo } from "../../shared/repo/repo.ts";
-import { compareKeys, type Entry } from "../../shared/tree/entry.ts";
+import { compareKeys } from "../../shared/tree/entry.ts";
 import { everything, rowsByHash } from "../../shared/tree/hashes.ts";
 import { groupOf } from "../../shared/tree/layout.ts";
 import { writeTree } from "../../shared/tree/write.ts";
 import { fillTable } from "./binaries.ts";
 import { entriesOf, Listed } from "./entries.ts";
+import { type Generated, generatedTree } from "./generated.ts";
 import { stateOf } from "./state.ts";
 import { takeSpans } from "./trace.ts";
 
 const Type = z.enum(["apt", "yum"]);
-const Wanted = z.object({ type: Type, packages: Listed });
+const Wanted = z.object({ type: Type, packages: z.union([Listed, z.object({ generated: z.number().int() })]) });
 const hex = z.string().transform(parseSha256);
 const Holding = z.object({
   type: Type,
@@ -34,11 +35,11 @@ export const ACTIONS: Readonly<Record<string, (ctx: Context, given: unknown) => 
   /** Writes a tree to which nothing refers yet. */
   async tree(ctx, given) {
     const { type, packages } = Wanted.parse(given);
-    const entries = (await entriesOf(type, packages)).sort((a, b) => compareKeys(a.key, b.key));
+    const { entries, hashes: rows } =
+      "generated" in packages ? await generatedTree(type, packages.generated) : await listedTree(type, packages);
     const start = performance.now();
-    const tree = await writeTree(ctx.objects, each(entries), groupOf(type));
-    const rows = entries.flatMap(rowsByHash).sort((a, b) => compareKeys(a.key, b.key));
-    const hashes = await writeTree(ctx.objects, each(rows), everything);
+    const tree = await writeTree(ctx.objects, entries(), groupOf(type));
+    const hashes = await writeTree(ctx.objects, rows(), everything);
     const seconds = (performance.now() - start) / 1000;
     return { type, holding: { tree: tree.root, hashes: hashes.root, count: tree.count }, seconds };
   },
@@ -103,6 +104,14 @@ export const ACTIONS: Readonly<Record<string, (ctx: Context, given: unknown) => 
   },
 };
 
-async function* each(entries: readonly Entry[]): AsyncGenerator<Entry> {
-  yield* entries;
+async function listedTree(type: "apt" | "yum", listed: Listed): Promise<Generated> {
+  const entries = (await entriesOf(type, listed)).sort((a, b) => compareKeys(a.key, b.key));
+  return {
+    async *entries() {
+      yield* entries;
+    },
+    async *hashes() {
+      yield* entries.flatMap(rowsByHash).sort((a, b) => compareKeys(a.key, b.key));
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { countsOf } from "../../test/support/surface-cost.ts";
 import type { Work } from "../bench.ts";
-import { readPublished } from "../check.ts";
+import { expectAdded } from "../check.ts";
 import { newDeb } from "../inputs/debs.ts";
 import { profiled } from "../profile.ts";
 import { peakOf, repoState, rest, secondsOf, send, until, untilPublished, withCpu } from "../steps.ts";
@@ -48,8 +48,8 @@ export const manyUploads: Work = {
       );
       const spans = await packhouse.act(Spans, "spans");
       const publications = spans.filter(({ name }) => name === "objects.putPointer").length / POINTERS;
-      const { length } = await readPublished(packhouse, "bench");
-      if (length !== size + UPLOADS) throw new Error(`wrong result: ${length} packages`);
+      const added = Array.from({ length: UPLOADS }, (_, number) => newDeb(number).name);
+      await expectAdded(packhouse, "bench", { count: size + UPLOADS, added });
       const commits = (await repoState(packhouse, "bench")).commit - before.commit;
       const note = `${cpu}, all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${spans.length} requests to table, store and queues`;
       console.log(countsOf(spans.map(({ name }) => name)));

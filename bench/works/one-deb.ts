@@ -2,8 +2,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Bench, Work } from "../bench.ts";
-import { expectStanzas, readPublished } from "../check.ts";
-import { newDeb, readIndex } from "../inputs/debs.ts";
+import { expectAdded, expectStanzas, readPublished } from "../check.ts";
+import { ADDED, newDeb, readIndex } from "../inputs/debs.ts";
 import { aptlyAdd, aptlyCopy, aptlyFolder } from "../peers/aptly.ts";
 import { repreproAdd, repreproCopy, repreproFolder } from "../peers/reprepro.ts";
 import { peakOf, rest, untilChanged, upload, withCpu } from "../steps.ts";
@@ -30,13 +30,11 @@ export const oneDeb: Work = {
         note = `the last: ${cpu}`;
       }
       const peakMb = await peakOf(packhouse);
+      const added = Array.from({ length: bench.runs }, (_, run) => newDeb(run).name);
+      await expectAdded(packhouse, "bench", { count: size + bench.runs, added });
       if (size === bench.files(size)) {
         const published = await readPublished(packhouse, "bench");
-        const names = new Set(published.map((stanza) => /^Package: (.*)$/m.exec(stanza)?.[1]));
-        for (let run = 0; run < bench.runs; run += 1) {
-          if (!names.has(newDeb(run).name)) throw new Error(`wrong result: ${newDeb(run).name} is not published`);
-        }
-        const before = published.filter((stanza) => !stanza.startsWith("Package: packhouse-bench-"));
+        const before = published.filter((stanza) => !stanza.startsWith(`Package: ${ADDED}`));
         expectStanzas(before, readIndex(await bench.debs(size)));
       }
       return [{ work: "one-deb", size, seconds, peakMb, peers: await peers(bench, size), note }];

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { type Bench, type Work, withTree } from "../bench.ts";
-import { expectStanzas, readPublished } from "../check.ts";
+import { expectAdded, expectStanzas, readPublished } from "../check.ts";
 import { readIndex } from "../inputs/debs.ts";
 import { aptly, aptlyCopy, aptlyFolder, aptlyPublish, aptlyUpdate } from "../peers/aptly.ts";
 import { peakOf, repeated, rest, secondsOf, untilChanged } from "../steps.ts";
@@ -23,6 +23,7 @@ export const firstPublication: Work = {
         await peakOf(packhouse, true);
         const taken = await untilChanged(packhouse, `/apt/bench/${IN_RELEASE}`, commit);
         peaks.push(await peakOf(packhouse));
+        if (nth === 0) await expectAdded(packhouse, "bench", { count: size, added: [] });
         if (nth === 0 && bench.files(size) === size) {
           expectStanzas(await readPublished(packhouse, "bench"), readIndex(await bench.debs(size)));
         }
@@ -84,7 +85,10 @@ export const secondRepo: Work = {
         );
       });
       const peakMb = await peakOf(packhouse);
-      expectStanzas(await readPublished(packhouse, "fork-0"), await readPublished(packhouse, "bench"));
+      if (bench.files(size) === size) {
+        expectStanzas(await readPublished(packhouse, "fork-0"), await readPublished(packhouse, "bench"));
+      }
+      await expectAdded(packhouse, "fork-0", { count: size, added: [] });
       const peers = await aptlyPeer(bench, "second-repo", size, async (copy, kept) => {
         await aptlyCopy(kept, copy);
         return secondsOf(async () => {
