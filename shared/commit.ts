@@ -147,22 +147,22 @@ export async function commitDelta(
 export type Holding = Pick<Commit, "tree" | "hashes" | "count" | "carried">;
 
 export type TreeTerms = Omit<CommitTerms, "wholly"> & {
-  /** The tree's own givers; or those of the head, of what the tree leaves as it is. Else its rows are there for their own sake. */
-  readonly givers?: Sha256 | "kept" | undefined;
+  /** Those of the head, of what the tree leaves as it is. Else all rows are there for their own sake. */
+  readonly givers?: "kept" | undefined;
 };
 
-/** A commit of a tree that is there already: another's head, or an earlier one's. One write, whatever its size. */
+/** A commit of a tree that is there already: another's head, or an earlier one's. One write; where givers are kept, a difference of trees. */
 export async function commitTree(
   ctx: Context,
   repo: Chain,
   { tree, hashes, count, carried }: Holding,
-  { by, message, onlyOn, givers: told }: TreeTerms,
+  { by, message, onlyOn, givers: kept }: TreeTerms,
 ): Promise<Commit> {
   return untilFirst(repo, async () => {
     const head = await headOf(ctx, repo);
     checkHead(repo, head, onlyOn);
     if (head.tree === tree && head.carried === carried) return head;
-    const givers = told === "kept" ? await giversLeft(ctx, head, tree) : told;
+    const givers = kept && (await giversLeft(ctx, head, tree));
     const commit = childOf(head, { tree, hashes, count, carried, givers, at: ctx.now().toISOString(), by, message });
     return (await putCommit(ctx, repo.id, commit)) ? commit : undefined;
   });

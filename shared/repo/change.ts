@@ -152,8 +152,8 @@ function refuseTwins(entries: readonly Entry[]): void {
 export async function rollBack(ctx: Context, repo: Repo, number: number, by: string): Promise<Commit> {
   const earlier = await commitAt(ctx, repo.id, number);
   if (!earlier) throw new AppError("not_found", `repo ${repo.name} has no commit ${number}`);
-  const { givers } = earlier;
-  const commit = await commitTree(ctx, repo, earlier, { by, message: `roll back to commit ${number}`, givers });
+  // What comes back is wanted, whatever has become of the binary that gave it.
+  const commit = await commitTree(ctx, repo, earlier, { by, message: `roll back to commit ${number}`, givers: "kept" });
   await announce(ctx, repo, commit);
   return commit;
 }

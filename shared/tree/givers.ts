@@ -8,8 +8,8 @@ import { EMPTY_ROOT, leafIndexOf, readTree, type Tree } from "./root.ts";
 
 /**
  * Which binaries gave which rows of a tree: a tree of its own beside it, named by the same commit, so that the two cannot
- * disagree, and a roll back takes both back. A row that no binary gave (put by hash, taken over from another head) is not in it,
- * and no binary takes it away. Keys are `g/BINARY#ROW` and `k/ROW#BINARY`: neither part has a `#`.
+ * disagree. A row that no binary gave (put by hash, taken over from another head, rolled back to) is not in it, and no binary
+ * takes it away. Keys are `g/BINARY#ROW` and `k/ROW#BINARY`: neither part has a `#`.
  */
 export type Gift = {
   /** The path of the binary in the discovery tree. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { leaveRepos } from "../../shared/binary/leave.ts";
 import { buildDeb } from "../support/deb-builder.ts";
 import { startPackhouse, type TestPackhouse } from "../support/packhouse.ts";
 import { announced, aptPackages, ask, ended, objectsUnder, put, sha256 } from "../support/surface-requests.ts";
@@ -125,6 +126,21 @@ test("a repo that took over another's packages keeps them", async () => {
   expect(await status("DELETE", "/packages/source?recursive=true")).toBe(204);
   await until("source", []);
   await until("taker", ["source-two=1", "source=1"].sort());
+});
+
+test("what a roll back brings back stays, though its binary is gone", async () => {
+  await repoFor("back");
+  const path = `${folderOf("back")}/back.deb`;
+  await packhouse.upload(path, deb("back", "1"));
+  await packhouse.upload(`${folderOf("back")}/stays.deb`, deb("stays", "1"));
+  const number = await head("back");
+  expect(await status("DELETE", path)).toBe(204);
+  await until("back", ["stays=1"]);
+  expect((await packhouse.call("POST", "/repo/back/rollback", { commit: number })).status).toBe(200);
+  await until("back", ["back=1", "stays=1"]);
+  await leaveRepos(packhouse.context, "back");
+  expect(await status("DELETE", `${folderOf("back")}/stays.deb`)).toBe(204);
+  await until("back", ["back=1"]);
 });
 
 test("a binary that awaits its bytes can be deleted: its upload comes to nothing", async () => {
