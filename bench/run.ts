@@ -70,6 +70,7 @@ async function main(): Promise<void> {
     for (const work of works) {
       for (const size of work.growsNot ? options.sizes.slice(-1) : options.sizes) {
         console.log(`\n${work.name}, ${size} packages: ${work.what}`);
+        const began = performance.now();
         try {
           const made = await work.run(bench, size);
           rows.push(...made);
@@ -78,6 +79,7 @@ async function main(): Promise<void> {
           failed += 1;
           console.error(error instanceof Error ? error.stack : String(error));
         }
+        console.log(`with its set-up ${((performance.now() - began) / 1000).toFixed(0)} s`);
       }
     }
     console.log(await tellGrowth(rows, async (size) => (await limitOf(bench, size)).seconds));
