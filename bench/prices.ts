@@ -1,6 +1,6 @@
 /**
  * Dollars a million, on demand in us-east-1 (2026-11): https://aws.amazon.com/dynamodb/pricing/on-demand/,
- * https://aws.amazon.com/s3/pricing/, https://aws.amazon.com/sqs/pricing/. Transfer and Lambda's time are not in it.
+ * https://aws.amazon.com/s3/pricing/, https://aws.amazon.com/sqs/pricing/, https://aws.amazon.com/kms/pricing/. Transfer and Lambda's time are not in it.
  */
 const READ_UNIT = 0.125;
 const WRITE_UNIT = 0.625;

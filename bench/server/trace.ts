@@ -53,7 +53,20 @@ function bytesIn(value: unknown): number {
   return value instanceof Uint8Array ? value.length : 0;
 }
 
+/** A unit of reading; items that are asked for together are rounded up one by one, those that are missing too. */
+const READ_BYTES = 4096;
+
 /** About what the table counts: of a read what it answers, of a write what it is given. */
 function itemBytes(value: unknown, values: readonly unknown[]): number {
-  return JSON.stringify(typeof value === "object" && value !== null ? value : values).length;
+  if (Array.isArray(value)) {
+    return value.reduce<number>(
+      (sum, item) => sum + Math.max(1, Math.ceil(jsonBytes(item) / READ_BYTES)) * READ_BYTES,
+      0,
+    );
+  }
+  return jsonBytes(typeof value === "object" && value !== null ? value : values);
+}
+
+function jsonBytes(value: unknown): number {
+  return JSON.stringify(value ?? null).length;
 }
