@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Bench, type Work, withTree } from "../bench.ts";
-import { expectRpms } from "../check-yum.ts";
+import { expectAsCreaterepo, expectRpms } from "../check-yum.ts";
 import { listedRpms, newRpm } from "../inputs/rpms.ts";
 import { createrepo, createrepoAdd, createrepoCopy, createrepoFolder } from "../peers/createrepo.ts";
 import { profiled } from "../profile.ts";
@@ -62,6 +62,12 @@ export const firstRpms: Work = {
       await peakOf(packhouse, true);
       const taken = await untilChanged(packhouse, MIRRORLIST, commit);
       const peakMb = await peakOf(packhouse);
+      if (bench.files(size) === size) {
+        const folder = await bench.rpms(size);
+        const all = listedRpms(folder).map(({ sha256 }) => sha256);
+        await expectRpms(packhouse, "bench", all);
+        await expectAsCreaterepo(packhouse, "bench", folder);
+      }
       const peers = await createrepoPeer(bench, "first-publication-yum", size, async (kept, folder) => {
         createrepoCopy(kept, join(folder, "repo"));
         return createrepo(join(folder, "repo"));
