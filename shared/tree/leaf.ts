@@ -33,6 +33,9 @@ const MOST_BYTES = 16 * 1024 * 1024;
 
 const sha256 = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
 
+/** What zlib takes as a chunk at least. */
+const MIN_CHUNK_BYTES = 64;
+
 const LeafDocument = z.object({
   rows: z.array(
     z.object({
@@ -164,7 +167,9 @@ export async function readFragment(store: BlobStore, fragment: Fragment): Promis
 /** gzip would not notice what stands behind its end, nor a change of its header: the hash does. */
 export async function unpackFragment(packed: Uint8Array, fragment: Fragment): Promise<Buffer> {
   if (sha256Of(packed) !== fragment.sha256) throw new Error(`fragment ${fragment.sha256} is damaged`);
-  const plain = await gunzipAsync(packed, { maxOutputLength: Math.max(1, fragment.plainBytes) });
+  // All of it in one piece: its length is known, and many small ones would be joined again.
+  const chunkSize = Math.max(MIN_CHUNK_BYTES, fragment.plainBytes + 1);
+  const plain = await gunzipAsync(packed, { maxOutputLength: Math.max(1, fragment.plainBytes), chunkSize });
   if (plain.length !== fragment.plainBytes) throw new Error(`fragment ${fragment.sha256} has another length`);
   return plain;
 }
