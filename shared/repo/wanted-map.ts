@@ -32,7 +32,7 @@ function wantedEntry(key: string, { name, filename, shasum, version, places }: z
   return { sha256, name, filename, version, places };
 }
 
-/** The seed's own example has "..." there. */
+/** The document's own example has "..." there. */
 function parseShasum(text: string): Sha256 | undefined {
   return text === "..." ? undefined : parseSha256(text);
 }

@@ -23,7 +23,7 @@ beforeAll(async () => {
   await app.stored(["radosgw-agent", "debian", "sid", "all", "a.deb"], 12 * HOUR + 56 * MINUTE + 8);
 });
 
-/** The words alone: what a client of the seed's examples looks at. */
+/** The words alone: what a client of the document's examples looks at. */
 async function told(path: string, ...fields: string[]) {
   const { status, body } = await app.ask("GET", path);
   expect(status).toBe(200);
@@ -33,7 +33,7 @@ async function told(path: string, ...fields: string[]) {
   );
 }
 
-test("GET /packages/ is the seed's example", async () => {
+test("GET /packages/ is the document's example", async () => {
   expect(await told("/packages/", "last_updated")).toEqual({
     ceph: { last_updated: "14 hours, 39 minutes, 19 seconds ago" },
     "ceph-deploy": { last_updated: "15 hours, 42 minutes, 28 seconds ago" },
@@ -41,7 +41,7 @@ test("GET /packages/ is the seed's example", async () => {
   });
 });
 
-test("GET /packages/ceph/ is the seed's example", async () => {
+test("GET /packages/ceph/ is the document's example", async () => {
   expect(await told("/packages/ceph/", "last_updated")).toEqual({
     centos: { last_updated: "14 hours, 39 minutes, 19 seconds ago" },
     redhat: { last_updated: "14 hours, 39 minutes, 19 seconds ago" },
@@ -50,20 +50,20 @@ test("GET /packages/ceph/ is the seed's example", async () => {
   });
 });
 
-test("GET /packages/ceph/centos/ is the seed's example", async () => {
+test("GET /packages/ceph/centos/ is the document's example", async () => {
   expect(await told("/packages/ceph/centos/", "last_updated")).toEqual({
     "7": { last_updated: "14 hours, 39 minutes, 19 seconds ago" },
     "6": { last_updated: "14 hours, 39 minutes, 19 seconds ago" },
   });
 });
 
-test("GET /packages/ceph/centos/7/ is the seed's example", async () => {
+test("GET /packages/ceph/centos/7/ is the document's example", async () => {
   expect(await told("/packages/ceph/centos/7/", "last_updated")).toEqual({
     x86_64: { last_updated: "14 hours, 39 minutes, 19 seconds ago" },
   });
 });
 
-test("GET /packages/ceph/centos/7/x86_64/ is the seed's example", async () => {
+test("GET /packages/ceph/centos/7/x86_64/ is the document's example", async () => {
   expect(await told("/packages/ceph/centos/7/x86_64/", "signed", "size", "last_updated")).toEqual({
     "ceph-0.87.2-0.el7.centos.x86_64.rpm": {
       signed: true,
@@ -83,7 +83,7 @@ test("GET /packages/ceph/centos/7/x86_64/ is the seed's example", async () => {
   });
 });
 
-test("the last level tells beside the seed's fields what programs need", async () => {
+test("the last level tells beside the document's fields what programs need", async () => {
   const { body } = await app.ask("GET", "/packages/ceph/centos/7/x86_64/");
   expect(body[`ceph-0.87.2-0.${RELEASE}`]).toEqual({
     signed: true,
@@ -152,7 +152,7 @@ test("a POST to a URL of which nothing existed makes all parts of it", async () 
   expect((await app.ask("GET", "/packages/ceph/centos/10/x86_64/")).body).toHaveProperty([name, "state"], "awaiting");
 });
 
-test("the seed's other URL structure leads to the first", async () => {
+test("the document's other URL structure leads to the first", async () => {
   const long = `/packages/ceph/distributions/centos/releases/7/archs/x86_64/ceph-0.87.2-0.${RELEASE}`;
   const { status, headers } = await app.ask("GET", long);
   expect(status).toBe(308);
