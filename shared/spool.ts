@@ -1,8 +1,8 @@
-import { once } from "node:events";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 
 /** How records of one kind are ordered, weighed and written down. */
 export type Spooling<T> = {
@@ -66,20 +66,21 @@ export class Spool<T> {
   async #spill(): Promise<void> {
     this.#folder ??= await mkdtemp(join(tmpdir(), "packhouse-"));
     const path = join(this.#folder, `run-${this.#runs.length}`);
-    const stream = createWriteStream(path, { mode: 0o600, highWaterMark: 1024 * 1024 });
-    const ended = once(stream, "close");
+    // A full disk fails this, and nothing else: both ends are closed then.
+    await pipeline(this.#encoded(), createWriteStream(path, { mode: 0o600, highWaterMark: 1024 * 1024 }));
+    this.#runs.push(path);
+    this.#records = [];
+    this.#bytes = 0;
+  }
+
+  *#encoded(): Generator<Buffer> {
     for (const record of this.#inOrder()) {
       const bytes = this.#spooling.encode(record);
       const head = Buffer.alloc(HEAD_BYTES);
       head.writeUInt32LE(bytes.length);
-      stream.write(head);
-      if (!stream.write(bytes)) await once(stream, "drain");
+      yield head;
+      yield bytes;
     }
-    stream.end();
-    await ended;
-    this.#runs.push(path);
-    this.#records = [];
-    this.#bytes = 0;
   }
 
   async *#merged(): AsyncGenerator<T> {

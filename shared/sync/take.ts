@@ -76,7 +76,7 @@ async function onDisk<T>(
       for await (const chunk of bytes) {
         hash.update(chunk);
         sizeBytes += chunk.length;
-        await file.write(chunk);
+        await file.writeFile(chunk);
       }
     } finally {
       await file.close();

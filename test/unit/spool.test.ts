@@ -68,3 +68,21 @@ test("nothing is left on disk, also when reading stops in the midst", async () =
   await spool.close();
   expect(folders()).toEqual(before);
 });
+
+test("a run that cannot be written is told, and leaves neither a folder nor a failure that nobody sees", async () => {
+  const before = folders();
+  const spool = new Spool(
+    {
+      ...LINES,
+      encode: ({ key }) => {
+        if (key === "b") throw new Error("no room");
+        return Buffer.alloc(3 << 20);
+      },
+    },
+    2,
+  );
+  await spool.add({ key: "a", text: "" });
+  await expect(spool.add({ key: "b", text: "" })).rejects.toThrow("no room");
+  await spool.close();
+  expect(folders()).toEqual(before);
+});
