@@ -21,7 +21,7 @@ export type PlannedIndex = {
   architecture: string | undefined;
   /** Of the Debian installer, which apt never looks at. */
   udeb: boolean;
-  /** The best first: take the next when one is not there. Paths are relative to the Release file. */
+  /** The first that is there is to be taken. Paths are relative to the Release file. */
   candidates: readonly IndexCandidate[];
   /** The unpacked index, which is listed even where it is not stored. */
   plain?: { sizeBytes: number; sha256: Sha256 };
@@ -38,7 +38,9 @@ export type WantedIndexes = {
   udebs?: boolean;
 };
 
-const ORDER: readonly StreamCompression[] = ["xz", "zst", "gz", "bz2", "plain"];
+// What is unpacked fastest first: zst and gz natively, beside the parsing. Debian's main in xz is 2.7 MB smaller than in
+// gz, and takes our decoder 1.3 s longer: it would win below some 2 MB/s alone.
+const ORDER: readonly StreamCompression[] = ["zst", "gz", "xz", "bz2", "plain"];
 
 // COMPONENT/binary-ARCH/Packages, COMPONENT/debian-installer/binary-ARCH/Packages, COMPONENT/source/Sources; a component may hold slashes.
 const BINARY = /^(?:(.+)\/)?binary-([^/]+)\/Packages(?:\.(xz|zst|gz|bz2))?$/;

@@ -55,7 +55,7 @@ describe("an index that is after more than its packages is refused, naming its s
     site.add("beta_1_amd64.deb", buildDeb({ control: { Package: "beta" } }));
     site.index({ edit: edited("Packages", (text) => text.replace(/^Filename: .*beta.*$/m, `Filename: ${path}`)) });
     const where = `${site.url}/${INDEX}`.replaceAll(".", "\\.");
-    await expectRefused(new RegExp(`^${where}\\.xz: line \\d+: package "beta": the path .* is refused: ${reason}`));
+    await expectRefused(new RegExp(`^${where}\\.gz: line \\d+: package "beta": the path .* is refused: ${reason}`));
   });
 
   test.each([
@@ -129,7 +129,7 @@ describe("credentials in the path", () => {
     }
   });
 
-  test.each(["pool/alpha_1_amd64.deb", `${SUITE}/Release`, `${INDEX}.xz`])(
+  test.each(["pool/alpha_1_amd64.deb", `${SUITE}/Release`, `${INDEX}.gz`])(
     "are not in what is told of a fault of %s",
     async (path) => {
       site.index();

@@ -107,7 +107,7 @@ describe("at each request of a sync:", () => {
       const job = await on.job();
       if (passes) expect([path, job.state]).toEqual([path, "done"]);
       if (job.state === "failed") {
-        const [name = ""] = path.split(".xz");
+        const [name = ""] = path.split(".gz");
         expect(job.errors.at(-1)?.message).toContain(`${site.url}/${name}`);
         expect(await on.state()).toMatchObject({ number: 1, packages: ["alpha_1"] });
         await on.again();

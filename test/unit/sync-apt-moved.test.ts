@@ -178,7 +178,7 @@ describe("an upstream that is replaced while it is read is taken again from its 
 
 describe("an upstream that contradicts itself for good fails the sync, which says where, what should have come and what came:", () => {
   test.each([
-    ["an index of another size", `${INDEXES}/Packages.xz`, { status: 200, body: "short" }, /expected \d+ bytes, got 5/],
+    ["an index of another size", `${INDEXES}/Packages.gz`, { status: 200, body: "short" }, /expected \d+ bytes, got 5/],
     ["no index", `${INDEXES}/Packages`, { status: 404 }, /expected 200, got 404/],
     ["a package of another size", "pool/alpha.deb", { status: 200, body: "short" }, /expected \d+ bytes, got 5/],
     ["no package", "pool/alpha.deb", { status: 410 }, /expected 200, got 410/],
