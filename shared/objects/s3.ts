@@ -16,6 +16,7 @@ import { type MultipartObjects, multipartObjectsOf } from "./multipart.ts";
 import { type PartCopies, partCopiesOf } from "./multipart-copy.ts";
 import { lifeOf, signing } from "./presign.ts";
 import { absentIf404, fullObject, unless412, withSource } from "./s3-answers.ts";
+import { plainPutsOf } from "./s3-put.ts";
 
 export type Upload = {
   readonly method: "PUT";
@@ -51,16 +52,19 @@ export type PointerState = { readonly etag: string | undefined; readonly metadat
 /** The bucket. Each method is one request unless it says otherwise. */
 export type Objects = MultipartObjects &
   PartCopies & {
-    /** Stores bytes under their hash, unless they are there already. */
-    putBlob(bytes: Uint8Array): Promise<Sha256>;
+    /** Stores bytes under their hash, unless they are there already; `sha256` where the caller knows it, as the store checks. */
+    putBlob(bytes: Uint8Array, sha256?: Sha256): Promise<Sha256>;
     /**
      * Stores a stream under the hash and size that are known of it; the store refuses other bytes. False when it was there.
      */
     putBlobStream(sha256: Sha256, sizeBytes: number, bytes: AsyncIterable<Uint8Array>): Promise<boolean>;
     /** All bytes of a blob of ours; for index leaves and metadata, never for packages. */
     getBlob(sha256: Sha256): Promise<Uint8Array>;
-    /** The same as they come; for indexes that are larger than memory. */
-    openBlob(sha256: Sha256): Promise<AsyncIterable<Uint8Array>>;
+    /** The same as they come; for indexes that are larger than memory. Of a range, `end` is behind its last byte. */
+    openBlob(
+      sha256: Sha256,
+      range?: { readonly start: number; readonly end: number },
+    ): Promise<AsyncIterable<Uint8Array>>;
     /** Two requests or more: one for the size, one a read. */
     blobSource(sha256: Sha256): Promise<RangeSource>;
     blobSize(sha256: Sha256): Promise<number | undefined>;
@@ -96,6 +100,7 @@ export type Objects = MultipartObjects &
 export function objectsOf(client: S3Client, presigner: S3Client, bucket: string): Objects {
   const at = (key: ObjectKey) => ({ Bucket: bucket, Key: pathOf(key) });
   const blob = (sha256: Sha256): ObjectKey => ({ kind: "blob", sha256 });
+  const plainPut = plainPutsOf(client, bucket);
   const incomingKey = (uploadId: string): ObjectKey => ({ kind: "incoming", uploadId });
 
   const blobSize = async (sha256: Sha256): Promise<number | undefined> => {
@@ -108,9 +113,15 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
     ...partCopiesOf(client, bucket),
     blobSize,
 
-    async putBlob(bytes) {
-      const sha256 = sha256Of(bytes);
+    async putBlob(bytes, sha256 = sha256Of(bytes)) {
       const key = blob(sha256);
+      const headers = {
+        "content-type": "application/octet-stream",
+        "cache-control": cacheControlOf(key),
+        "x-amz-checksum-sha256": base64Of(sha256),
+        "if-none-match": "*",
+      };
+      if (await plainPut({ path: pathOf(key), bytes, sha256, headers })) return sha256;
       await unless412(() =>
         client.send(
           new PutObjectCommand({
@@ -148,8 +159,9 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
       return got.Body.transformToByteArray();
     },
 
-    async openBlob(sha256) {
-      const { Body } = await client.send(new GetObjectCommand(at(blob(sha256))));
+    async openBlob(sha256, range) {
+      const part = range && { Range: `bytes=${range.start}-${range.end - 1}` };
+      const { Body } = await client.send(new GetObjectCommand({ ...at(blob(sha256)), ...part }));
       if (!(Body instanceof Readable)) throw new Error(`blob ${sha256} came without a stream`);
       return Body;
     },

@@ -3,12 +3,13 @@ import { signCleartext, signDetached } from "../signing/openpgp.ts";
 import type { CarriedFile } from "../tree/carried.ts";
 import { segment } from "../tree/entry.ts";
 import { ALL, groupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
-import type { BlobStore, Fragment } from "../tree/leaf.ts";
+import type { Fragment } from "../tree/leaf.ts";
 import type { Tree } from "../tree/root.ts";
 import { type Build, type BuildInput, fileFrom } from "./build.ts";
 import { besideSuite, releaseFiles } from "./carried.ts";
 import { joinIndex } from "./join.ts";
 import type { IndexRecord } from "./manifest.ts";
+import type { IndexStore } from "./members.ts";
 import type { XzBlocks } from "./xz-blocks.ts";
 
 export type Suite = {
@@ -17,17 +18,23 @@ export type Suite = {
   readonly architectures: readonly string[];
 };
 
-/** What all suites of a publication are made from. */
-export type Parts = {
+/** The fragments of a tree by the suite, component and architecture that they belong to. */
+export type Groups = {
   readonly packages: ReadonlyMap<string, readonly Fragment[]>;
   readonly sources: ReadonlyMap<string, readonly Fragment[]>;
+};
+
+/** What all suites of a publication are made from. */
+export type Parts = Groups & {
+  /** The same of the publication before. */
+  readonly before: () => Promise<Groups | undefined>;
   readonly carried: readonly CarriedFile[];
   /** Where indexes in xz are asked for. */
   readonly xz: XzBlocks | undefined;
 };
 
 /** The indexes of a suite, then what names them: Release, Release.gpg, InRelease. */
-export async function buildSuite(store: BlobStore, input: BuildInput, parts: Parts, suite: Suite): Promise<Build> {
+export async function buildSuite(store: IndexStore, input: BuildInput, parts: Parts, suite: Suite): Promise<Build> {
   const { repo, commit, date, keyring } = input;
   const root = `dists/${suite.name}`;
   const { indexes, listed } = await suiteIndexes(store, input, parts, suite);
@@ -65,34 +72,44 @@ export async function buildSuite(store: BlobStore, input: BuildInput, parts: Par
 }
 
 async function suiteIndexes(
-  store: BlobStore,
+  store: IndexStore,
   { before }: BuildInput,
-  { packages, sources, xz }: Parts,
+  parts: Parts,
   suite: Suite,
 ): Promise<{ indexes: Record<string, IndexRecord>; listed: ReleaseFile[] }> {
   const indexes: Record<string, IndexRecord> = {};
   const listed: ReleaseFile[] = [];
-  const index = async (path: string, fragments: readonly Fragment[]) => {
+  const index = async (path: string, fragmentsOf: (groups: Groups) => readonly Fragment[]) => {
     const name = `dists/${suite.name}/${path}`;
-    const record = await joinIndex(store, fragments, { before: before?.indexes[name], xz });
+    const earlier = async () => {
+      const groups = await parts.before();
+      return groups && { fragments: fragmentsOf(groups) };
+    };
+    const around = { before: before?.indexes[name], earlier, xz: parts.xz };
+    const record = await joinIndex(store, { fragments: fragmentsOf(parts) }, around);
     indexes[name] = record;
     listed.push({ path, ...record.plain }, { path: `${path}.gz`, ...record.packed });
     if (record.xz) listed.push({ path: `${path}.xz`, ...record.xz });
   };
   for (const component of suite.components) {
-    const of = (kind: Parts["packages"], architecture: string) =>
+    const of = (kind: Groups["packages"], architecture: string) =>
       kind.get([suite.name, component, architecture].map(segment).join("/")) ?? [];
     for (const architecture of suite.architectures) {
-      const fragments = [...of(packages, architecture), ...of(packages, ALL)];
-      await index(`${component}/binary-${architecture}/${PACKAGES}`, fragments);
+      await index(`${component}/binary-${architecture}/${PACKAGES}`, ({ packages }) => [
+        ...of(packages, architecture),
+        ...of(packages, ALL),
+      ]);
     }
-    await index(`${component}/${SOURCE}/${SOURCES}`, of(sources, SOURCE));
+    await index(`${component}/${SOURCE}/${SOURCES}`, ({ sources }) => of(sources, SOURCE));
   }
   return { indexes, listed };
 }
 
-/** The fragments of one kind by the suite, component and architecture that they belong to. */
-export function fragmentsByGroup(tree: Tree, kind: string): Map<string, Fragment[]> {
+export function groupsOf(tree: Tree): Groups {
+  return { packages: fragmentsByGroup(tree, PACKAGES), sources: fragmentsByGroup(tree, SOURCES) };
+}
+
+function fragmentsByGroup(tree: Tree, kind: string): Map<string, Fragment[]> {
   const groups = new Map<string, Fragment[]>();
   const groupOfKey = groupOf("apt");
   for (const leaf of tree.leaves) {

@@ -1,7 +1,7 @@
 import { renderDeb822Sources } from "../apt/sources.ts";
 import { publicKeyArmored, publicKeyBinary } from "../signing/openpgp.ts";
-import { ALL, type AptPlace, aptGroupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
-import { buildSuite, fragmentsByGroup, type Parts, type Suite } from "./apt-suite.ts";
+import { ALL, type AptPlace, aptGroupOf, SOURCE } from "../tree/layout.ts";
+import { buildSuite, groupsOf, type Parts, type Suite } from "./apt-suite.ts";
 import { type Build, type BuildContext, type BuildInput, fileFrom, type PublishedFile } from "./build.ts";
 import { carriedOf } from "./carried.ts";
 import type { IndexRecord, Manifest, StoredFile } from "./manifest.ts";
@@ -9,11 +9,14 @@ import { xzBlocksOf } from "./xz-blocks.ts";
 
 /** What apt reads: key files and the ready-made source entry, then of each suite Release, Release.gpg, InRelease. */
 export async function buildAptPublication(ctx: BuildContext, input: BuildInput): Promise<Build> {
-  const { repo, tree, keyring, url } = input;
+  const { repo, tree, treeBefore, keyring, url } = input;
   const { privateKeys, keyIds } = keyring;
   const parts: Parts = {
-    packages: fragmentsByGroup(tree, PACKAGES),
-    sources: fragmentsByGroup(tree, SOURCES),
+    ...groupsOf(tree),
+    async before() {
+      const whole = await treeBefore();
+      return whole && groupsOf(whole);
+    },
     carried: await carriedOf(ctx.objects, input),
     xz: xzBlocksOf(ctx, repo),
   };

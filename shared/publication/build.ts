@@ -33,6 +33,8 @@ export type BuildInput = {
   /** The address the repo is read at, without a slash at its end. */
   readonly url: string;
   readonly before: Manifest | undefined;
+  /** The tree that `before` was made of; asked for only where it spares reads. */
+  readonly treeBefore: () => Promise<Tree | undefined>;
 };
 
 /** A file made from these inputs; its bytes are asked for only where the inputs are new. */

@@ -8,7 +8,7 @@ import type { PointerKey, PointerState } from "../objects/s3.ts";
 import { keyringOf } from "../repo/keyring.ts";
 import { findRepo, type Repo, type RepoRef } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
-import { readTree } from "../tree/root.ts";
+import { readTree, type Tree } from "../tree/root.ts";
 import { buildAptPublication } from "./apt.ts";
 import type { Build, BuildInput } from "./build.ts";
 import { unpublish } from "./bury.ts";
@@ -150,6 +150,7 @@ async function manifestFor(
   const recorded = await publicationOf(ctx, repo.id, commit.number);
   if (recorded) return { manifest: await readManifest(ctx, recorded), sha256: recorded, bytes: new Map() };
   const [tree, keyring] = await Promise.all([readTree(ctx.objects, commit.tree), keyringOf(ctx, repo)]);
+  let treeBefore: Promise<Tree | undefined> | undefined;
   const build = await buildOf(ctx, {
     repo,
     commit,
@@ -158,6 +159,7 @@ async function manifestFor(
     keyring,
     url: `${ctx.publicUrl}/${repo.type}/${repo.name}`,
     before,
+    treeBefore: () => (treeBefore ??= treeOf(ctx, repo, before)),
   });
   const earlier = new Map(before?.files.map((file) => [file.path, file]));
   const bytes = new Map<Sha256, Uint8Array>();
@@ -176,6 +178,12 @@ async function manifestFor(
   const { indexes, carried } = build;
   const recording = { commit: commit.number, date, files, indexes, carried };
   return { ...(await recordPublication(ctx, repo.id, recording)), bytes };
+}
+
+/** Two reads. */
+async function treeOf(ctx: Context, repo: Repo, published: Manifest | undefined): Promise<Tree | undefined> {
+  const commit = published && (await commitAt(ctx, repo.id, published.commit));
+  return commit && readTree(ctx.objects, commit.tree);
 }
 
 function buildOf(ctx: Context, input: BuildInput): Promise<Build> {

@@ -1,11 +1,12 @@
 import { publicKeyArmored, publicKeyBinary, signDetached } from "../signing/openpgp.ts";
 import { YUM_KINDS } from "../tree/layout.ts";
-import { indexFooter, indexHeader } from "../yum/chunks.ts";
+import type { Tree } from "../tree/root.ts";
+import { type IndexKind, indexFooter, indexHeader } from "../yum/chunks.ts";
 import { renderRepoFile } from "../yum/repo-file.ts";
 import { type RepomdRecord, renderRepomd } from "../yum/repomd.ts";
 import { type Build, type BuildContext, type BuildInput, fileFrom } from "./build.ts";
 import { carriedOf, pathsOf, repomdRecords } from "./carried.ts";
-import { joinIndex } from "./join.ts";
+import { type Contents, joinIndex } from "./join.ts";
 import type { IndexRecord } from "./manifest.ts";
 import { xzBlocksOf } from "./xz-blocks.ts";
 
@@ -14,20 +15,21 @@ import { xzBlocksOf } from "./xz-blocks.ts";
  * pointer that names where this commit's files lie for good, so that repomd.xml and its signature always fit.
  */
 export async function buildYumPublication(ctx: BuildContext, input: BuildInput): Promise<Build> {
-  const { repo, commit, tree, date, keyring, url, before } = input;
+  const { repo, commit, tree, date, keyring, url, before, treeBefore } = input;
   const { privateKeys, keyIds } = keyring;
   const xz = xzBlocksOf(ctx, repo);
-  const indexes: Record<string, IndexRecord> = {};
-  for (const kind of YUM_KINDS) {
-    const fragments = tree.leaves.flatMap((leaf) => leaf.fragments[kind] ?? []);
-    const name = `repodata/${kind}.xml`;
-    indexes[name] = await joinIndex(ctx.objects, fragments, {
-      head: indexHeader(kind, tree.count),
-      foot: indexFooter(kind),
-      before: before?.indexes[name],
-      xz,
-    });
-  }
+  const joined = await Promise.all(
+    YUM_KINDS.map(async (kind) => {
+      const name = `repodata/${kind}.xml`;
+      const earlier = async () => {
+        const whole = await treeBefore();
+        return whole && contentsOf(kind, whole);
+      };
+      const around = { before: before?.indexes[name], earlier, xz };
+      return [name, await joinIndex(ctx.objects, contentsOf(kind, tree), around)] as const;
+    }),
+  );
+  const indexes = Object.fromEntries(joined);
   const seconds = Math.floor(date.getTime() / 1000);
   const carried = repomdRecords(await carriedOf(ctx.objects, input), seconds);
   const records = [...YUM_KINDS.flatMap((kind) => indexRecord(kind, indexes, seconds)), ...carried];
@@ -52,6 +54,11 @@ export async function buildYumPublication(ctx: BuildContext, input: BuildInput):
     fileFrom("mirrorlist", [url, commit.number], () => `${url}@${commit.number}/\n`),
   ];
   return { files, indexes, carried: pathsOf(carried) };
+}
+
+function contentsOf(kind: IndexKind, tree: Tree): Contents {
+  const fragments = tree.leaves.flatMap((leaf) => leaf.fragments[kind] ?? []);
+  return { head: indexHeader(kind, tree.count), fragments, foot: indexFooter(kind) };
 }
 
 /** One file of each kind is named: the one in xz where there is one. */

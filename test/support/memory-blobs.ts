@@ -1,8 +1,9 @@
+import { Readable } from "node:stream";
 import { type Sha256, sha256Of } from "../../shared/blob.ts";
-import type { BlobStore } from "../../shared/tree/leaf.ts";
+import type { IndexStore } from "../../shared/publication/members.ts";
 
 /** A blob store of a test's own that counts what it is asked. */
-export type MemoryBlobs = BlobStore & {
+export type MemoryBlobs = IndexStore & {
   readonly held: Map<Sha256, Uint8Array>;
   readonly reads: Sha256[];
   readonly writes: Sha256[];
@@ -29,6 +30,22 @@ export function memoryBlobs(): MemoryBlobs {
       const found = held.get(sha256);
       if (!found) throw new Error(`no blob ${sha256}`);
       return found;
+    },
+    async openBlob(sha256, range) {
+      reads.push(sha256);
+      const found = held.get(sha256);
+      if (!found) throw new Error(`no blob ${sha256}`);
+      return Readable.from([found.subarray(range?.start, range?.end)]);
+    },
+    async putBlobStream(sha256, sizeBytes, stream) {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of stream) chunks.push(chunk);
+      const bytes = Buffer.concat(chunks);
+      if (sha256Of(bytes) !== sha256 || bytes.length !== sizeBytes) throw new Error(`not the bytes of ${sha256}`);
+      writes.push(sha256);
+      const isNew = !held.has(sha256);
+      held.set(sha256, bytes);
+      return isNew;
     },
     damage(sha256, offset = 0) {
       const bytes = Uint8Array.from(held.get(sha256) ?? []);

@@ -1,4 +1,3 @@
-import { Readable } from "node:stream";
 import { sha256Of } from "../../shared/blob.ts";
 import type { Context } from "../../shared/context.ts";
 import { pathOf } from "../../shared/objects/keys.ts";
@@ -112,7 +111,7 @@ function objectsOver(blobs: MemoryBlobs, pointers: Map<string, Pointer>): Object
   return {
     putBlob: blobs.putBlob,
     getBlob: blobs.getBlob,
-    openBlob: async (sha256) => Readable.from([await blobs.getBlob(sha256)]),
+    openBlob: blobs.openBlob,
     blobSource: notHere,
     blobSize: async (sha256) => blobs.held.get(sha256)?.length,
     presignUpload: notHere,

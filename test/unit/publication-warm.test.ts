@@ -1,25 +1,122 @@
-import { gunzipSync } from "node:zlib";
+import { randomBytes } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { joinIndex } from "../../shared/publication/join.ts";
+import type { IndexStore } from "../../shared/publication/members.ts";
+import type { Fragment } from "../../shared/tree/leaf.ts";
 import type { Tree } from "../../shared/tree/root.ts";
-import { EMPTY_ROOT } from "../../shared/tree/root.ts";
-import { memoryBlobs } from "../support/memory-blobs.ts";
+import { type MemoryBlobs, memoryBlobs } from "../support/memory-blobs.ts";
 import { editedBy, entryAt, puts } from "../support/memory-trees.ts";
 
-const keys = Array.from({ length: 4000 }, (_, index) => `stable/main/amd64/p${String(index).padStart(5, "0")}_1`);
+const keys = Array.from({ length: 8000 }, (_, index) => `stable/main/amd64/p${String(index).padStart(5, "0")}_1`);
 const fragmentsOf = (tree: Tree) => tree.leaves.flatMap((leaf) => leaf.fragments.Packages ?? []);
+const FRAME = { head: "<all>\n", foot: "</all>\n" };
 
-test("a process that joined an index before reads only the fragments that are new, and joins the same", async () => {
+/** The same store to a process that holds nothing yet. */
+function coldStore({ putBlob, getBlob, openBlob, putBlobStream }: MemoryBlobs): IndexStore {
+  return { putBlob, getBlob, openBlob, putBlobStream };
+}
+
+async function published() {
   const store = memoryBlobs();
   const before = await editedBy(store, [puts(keys.map((key) => entryAt(key)))]);
-  expect(before.root).not.toBe(EMPTY_ROOT);
-  await joinIndex(store, fragmentsOf(before), {});
-  const after = await editedBy(store, [puts([entryAt("stable/main/amd64/p01234_2")])], before);
+  const contents = { ...FRAME, fragments: fragmentsOf(before) };
+  const record = await joinIndex(store, contents, {});
+  const edited = async (...added: string[]) => ({
+    ...FRAME,
+    fragments: fragmentsOf(await editedBy(store, [puts(added.map((key) => entryAt(key)))], before)),
+  });
+  const blobs = (fragments: readonly Fragment[]) => fragments.map(({ sha256 }) => sha256);
   store.reads.length = 0;
-  const warm = await joinIndex(store, fragmentsOf(after), {});
+  return { store, contents, record, edited, blobs, around: { before: record, earlier: async () => contents } };
+}
+
+test("a process that joined an index before reads only the fragments that are new, and joins the same", async () => {
+  const { store, edited } = await published();
+  const after = await edited("stable/main/amd64/p01234_2");
+  store.reads.length = 0;
+  const warm = await joinIndex(store, after, {});
   expect(store.reads).toHaveLength(1);
-  const cold = await joinIndex({ putBlob: store.putBlob, getBlob: store.getBlob }, fragmentsOf(after), {});
-  expect(warm).toEqual(cold);
+  expect(await joinIndex(coldStore(store), after, {})).toEqual(warm);
   const text = gunzipSync(await store.getBlob(warm.packed.sha256)).toString();
   expect(text.match(/^Key: /gm)).toHaveLength(keys.length + 1);
 });
+
+test("a process that holds nothing takes from the index before what is the same there, in one read a stretch", async () => {
+  const { store, contents, record, edited, blobs, around } = await published();
+  const after = await edited("stable/main/amd64/p04000_2");
+  const changed = blobs(after.fragments).filter((sha256) => !blobs(contents.fragments).includes(sha256));
+  expect([changed.length, contents.fragments.length > 12]).toEqual([1, true]);
+  store.reads.length = 0;
+  const joined = await joinIndex(coldStore(store), after, around);
+  expect(store.reads).toEqual([record.packed.sha256, ...changed, record.packed.sha256]);
+  expect(await joinIndex(coldStore(store), after, {})).toEqual(joined);
+});
+
+test("what the index before was made of is trusted only where it is what was recorded", async () => {
+  const { store, contents, record, edited } = await published();
+  const after = await edited("stable/main/amd64/p04000_2");
+  const expected = await joinIndex(coldStore(store), after, {});
+  const packed = { ...record.packed, sizeBytes: record.packed.sizeBytes + 1 };
+  for (const [before, earlier] of [
+    [record, { ...contents, fragments: contents.fragments.slice(1) }],
+    [record, { ...contents, head: "<other>\n" }],
+    [{ ...record, packed }, contents],
+    [record, undefined],
+  ] as const) {
+    store.reads.length = 0;
+    expect(await joinIndex(coldStore(store), after, { before, earlier: async () => earlier })).toEqual(expected);
+    expect(store.reads).not.toContain(record.packed.sha256);
+  }
+});
+
+test("an index before that is damaged or short is not joined further", async () => {
+  const { store, record, edited, around } = await published();
+  const after = await edited("stable/main/amd64/p04000_2");
+  const whole = await store.getBlob(record.packed.sha256);
+  store.damage(record.packed.sha256, whole.length - 5000);
+  await expect(joinIndex(coldStore(store), after, around)).rejects.toThrow(/fragment [0-9a-f]{64} is damaged/);
+  store.held.set(record.packed.sha256, whole.subarray(0, -5000));
+  await expect(joinIndex(coldStore(store), after, around)).rejects.toThrow(/ended before byte/);
+  const { openBlob } = store;
+  const ignoresRange: IndexStore = { ...coldStore(store), openBlob: (sha256) => openBlob(sha256) };
+  await expect(joinIndex(ignoresRange, after, around)).rejects.toThrow(/damaged/);
+});
+
+test("an index that is larger than what is held is joined as it would be in memory", async () => {
+  const store = memoryBlobs();
+  const fragments: Fragment[] = [];
+  const texts: Buffer[] = [];
+  for (let index = 0; index < 36; index += 1) {
+    const text = randomBytes(1 << 20);
+    const packed = gzipSync(text, { level: 0 });
+    fragments.push({ sha256: await store.putBlob(packed), sizeBytes: packed.length, plainBytes: text.length });
+    texts.push(text);
+  }
+  const { packed, plain } = await joinIndex(store, { ...FRAME, fragments }, {});
+  const text = gunzipSync(await store.getBlob(packed.sha256));
+  expect(text.equals(Buffer.concat([Buffer.from(FRAME.head), ...texts, Buffer.from(FRAME.foot)]))).toBe(true);
+  expect(plain.sizeBytes).toBe(text.length);
+});
+
+test("whatever changed, an index is the same from what the process holds, from the index before, and from its fragments", async () => {
+  const { store, around, edited } = await published();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(fc.integer({ min: 0, max: 9999 }), { maxLength: 6 }),
+      fc.boolean(),
+      async (numbers, fromEarlier) => {
+        const added = numbers.map((number) => `stable/main/amd64/p${String(number).padStart(5, "0")}_2`);
+        const after = await edited(...added);
+        const expected = await joinIndex(coldStore(store), after, {});
+        expect(await joinIndex(fromEarlier ? coldStore(store) : store, after, fromEarlier ? around : {})).toEqual(
+          expected,
+        );
+        const text = gunzipSync(await store.getBlob(expected.packed.sha256)).toString();
+        expect(text.match(/^Key: /gm)).toHaveLength(keys.length + added.length);
+      },
+    ),
+    { numRuns: 20 },
+  );
+}, 60_000);
