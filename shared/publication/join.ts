@@ -1,11 +1,11 @@
-import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { pMapIterable } from "p-map";
 import { type Sha256, sha256Of } from "../blob.ts";
 import { type Fragment, unpackVerified } from "../tree/leaf.ts";
 import { type XzBlock, xzBlockOf, xzStreamOf } from "../xz-encode/stream.ts";
-import type { IndexRecord, StoredFile } from "./manifest.ts";
+import { hashAnew, hashFurther } from "./hash-marks.ts";
+import type { IndexRecord } from "./manifest.ts";
 import { type IndexStore, type Joined, membersOf } from "./members.ts";
 import type { XzBlocks } from "./xz-blocks.ts";
 
@@ -31,15 +31,19 @@ type Around = {
   readonly xz?: XzBlocks | undefined;
 };
 
+/** A gzip member and its text. */
+type Frame = { readonly packed: Uint8Array; readonly text: Uint8Array };
+
 /**
  * An index is its leaves' fragments joined: gzip members one behind the other, which apt and dnf read as one file; in xz the
  * blocks of one stream. Without change since `before` nothing is read or written.
  *
  * Costs a read for each stretch of fragments that is in the index before and that the process does not hold still, one for each other
- * fragment, and one write; in xz, a read of each block, one request for each hundred, and one write more.
+ * fragment, and one write; in xz, a read of each block, one request for each hundred, and one write more. An index of over 32 MB is
+ * read twice.
  */
 export async function joinIndex(store: IndexStore, contents: Contents, around: Around): Promise<IndexRecord> {
-  const { fragments, head = "", foot = "" } = contents;
+  const { fragments } = contents;
   const { before, earlier, xz } = around;
   const inputs = inputsOf(contents);
   if (before?.inputs === inputs) {
@@ -50,102 +54,92 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
     const known = before && (await earlier?.());
     return known && joinedOf(before, known);
   };
-  const packing = new Running();
-  const plain = new Running();
+  const [head, foot] = await Promise.all([headOf(contents), footOf(contents)]);
+  const isHeld = bytesOf(fragments) <= MOST_HELD_BYTES;
   const held: Uint8Array[] = [];
   const blocks: XzBlock[] = [];
-  const add = (packed: Uint8Array, text: Uint8Array) => {
+  // The text of all is needed where it is compressed once more.
+  const hashing = xz ? hashAnew() : hashFurther(store, fragments, contents.head);
+  const { packing, plain } = hashing;
+  const add = ({ packed, text }: Frame) => {
     packing.add(packed);
     plain.add(text);
-    if (packing.sizeBytes <= MOST_HELD_BYTES) held.push(packed);
-    else held.length = 0;
   };
-  const addText = async (packed: Uint8Array, text: string) => {
-    const bytes = Buffer.from(text);
-    add(packed, bytes);
-    if (xz && bytes.length > 0) blocks.push(await xzBlockOf(bytes));
+  const addFrame = async (frame: Frame) => {
+    add(frame);
+    if (xz && frame.text.length > 0) blocks.push(await xzBlockOf(frame.text));
   };
+
   await xz?.recall(fragments);
-  const packedHead = await packedHeadOf(contents);
-  const packedFoot = await packedFootOf(contents);
-  if (packedHead) await addText(packedHead, head);
-  const unpacked = pMapIterable(
-    membersOf(store, fragments, joined),
-    async ({ fragment, packed }) => {
+  if (head && hashing.from === 0) await addFrame(head);
+  const first = isHeld ? 0 : hashing.from;
+  const members = pMapIterable(
+    membersOf(store, fragments.slice(first), joined),
+    async ({ fragment, packed }, index) => {
+      if (first + index < hashing.from) return { packed };
       const text = await unpackVerified(packed, fragment);
       return { packed, text, block: await xz?.blockOf(fragment, text) };
     },
     { concurrency: UNPACKED_AHEAD, backpressure: UNPACKED_AHEAD },
   );
-  for await (const { packed, text, block } of unpacked) {
-    add(packed, text);
+  let count = hashing.from;
+  for await (const { packed, text, block } of members) {
+    if (isHeld) held.push(packed);
+    if (text === undefined) continue;
+    add({ packed, text });
+    count += 1;
+    hashing.reached(count);
     if (block) blocks.push(block);
   }
-  if (packedFoot) await addText(packedFoot, foot);
+  if (foot) await addFrame(foot);
 
   const packed = packing.end();
-  if (packed.sizeBytes <= MOST_HELD_BYTES) await store.putBlob(Buffer.concat(held));
-  else
-    await store.putBlobStream(
-      packed.sha256,
-      packed.sizeBytes,
-      wholeOf(store, fragments, { packedHead, packedFoot, joined }),
-    );
-  const whole = { inputs, packed, plain: plain.end() };
-  if (!xz) return whole;
+  if (isHeld) await store.putBlob(Buffer.concat([...packedOf(head), ...held, ...packedOf(foot)]));
+  else {
+    const whole = async function* () {
+      yield* packedOf(head);
+      for await (const member of membersOf(store, fragments, joined)) yield member.packed;
+      yield* packedOf(foot);
+    };
+    await store.putBlobStream(packed.sha256, packed.sizeBytes, whole());
+  }
+  const record = { inputs, packed, plain: plain.end() };
+  if (!xz) return record;
   const stream = xzStreamOf(blocks);
-  return { ...whole, xz: { sha256: await store.putBlob(stream), sizeBytes: stream.length } };
-}
-
-/** Counts and hashes what is added. */
-class Running {
-  readonly #hash = createHash("sha256");
-  sizeBytes = 0;
-
-  add(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
-    this.sizeBytes += bytes.length;
-  }
-
-  end(): StoredFile {
-    return { sha256: this.#hash.digest("hex") as Sha256, sizeBytes: this.sizeBytes };
-  }
-}
-
-type Framed = {
-  readonly packedHead: Uint8Array | undefined;
-  readonly packedFoot: Uint8Array | undefined;
-  readonly joined: () => Promise<Joined | undefined>;
-};
-
-async function* wholeOf(
-  store: IndexStore,
-  fragments: readonly Fragment[],
-  { packedHead, packedFoot, joined }: Framed,
-): AsyncGenerator<Uint8Array> {
-  if (packedHead) yield packedHead;
-  for await (const { packed } of membersOf(store, fragments, joined)) yield packed;
-  if (packedFoot) yield packedFoot;
+  return { ...record, xz: { sha256: await store.putBlob(stream), sizeBytes: stream.length } };
 }
 
 /** An index without any member would be an empty file, which is no gzip. */
-async function packedHeadOf({ fragments, head = "" }: Contents): Promise<Uint8Array | undefined> {
-  return head !== "" || fragments.length === 0 ? gzipAsync(head) : undefined;
+async function headOf({ fragments, head = "" }: Contents): Promise<Frame | undefined> {
+  return head === "" && fragments.length > 0 ? undefined : frameOf(head);
 }
 
-async function packedFootOf({ foot = "" }: Contents): Promise<Uint8Array | undefined> {
-  return foot === "" ? undefined : gzipAsync(foot);
+async function footOf({ foot = "" }: Contents): Promise<Frame | undefined> {
+  return foot === "" ? undefined : frameOf(foot);
+}
+
+async function frameOf(text: string): Promise<Frame> {
+  return { packed: await gzipAsync(text), text: Buffer.from(text) };
+}
+
+function packedOf(frame: Frame | undefined): Uint8Array[] {
+  return frame ? [frame.packed] : [];
 }
 
 /** Where an index has its fragments, if these are what it was made of. */
 async function joinedOf({ inputs, packed }: IndexRecord, contents: Contents): Promise<Joined | undefined> {
   if (inputsOf(contents) !== inputs) return undefined;
   const { fragments } = contents;
-  const start = (await packedHeadOf(contents))?.length ?? 0;
-  const end = fragments.reduce((sum, { sizeBytes }) => sum + sizeBytes, start);
+  const [head, foot] = await Promise.all([headOf(contents), footOf(contents)]);
+  const start = head?.packed.length ?? 0;
   // Another release of zlib may have packed the head to another length.
-  if (end + ((await packedFootOf(contents))?.length ?? 0) !== packed.sizeBytes) return undefined;
+  if (start + bytesOf(fragments) + (foot?.packed.length ?? 0) !== packed.sizeBytes) return undefined;
   return { blob: packed.sha256, start, fragments };
+}
+
+/** As they are stored. */
+function bytesOf(fragments: readonly Fragment[]): number {
+  return fragments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function inputsOf({ head = "", fragments, foot = "" }: Contents): Sha256 {
