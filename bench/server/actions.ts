@@ -11,7 +11,6 @@ import { compareKeys } from "../../shared/tree/entry.ts";
 import { everything, rowsByHash } from "../../shared/tree/hashes.ts";
 import { groupOf } from "../../shared/tree/layout.ts";
 import { writeTree } from "../../shared/tree/write.ts";
-import { fillTable } from "./binaries.ts";
 import { entriesOf, Listed } from "./entries.ts";
 import { type Generated, generatedTree } from "./generated.ts";
 import { stateOf } from "./state.ts";
@@ -65,7 +64,6 @@ export const ACTIONS: Readonly<Record<string, (ctx: Context, given: unknown) => 
     return { seconds, requests: spans.length, writes };
   },
 
-  binaries: fillTable,
   state: stateOf,
 
   async spans() {

@@ -5,8 +5,6 @@ import { join } from "node:path";
 import { z } from "zod";
 
 const MAIN = join(import.meta.dirname, "main.ts");
-/** Makes fsync do nothing; where it is missing, the loader says so and all goes on, slowly. */
-const EATMYDATA = "libeatmydata.so";
 const START_LIMIT_MS = 60_000;
 
 const Ready = z.object({ url: z.string(), token: z.string() });
@@ -33,8 +31,7 @@ export type BenchPackhouse = {
 type Options = {
   readonly dataFolder?: string;
   readonly trace?: boolean;
-  readonly port?: number /** Whether it may lose what it wrote when the machine dies: for set-ups of many writes. */;
-  readonly careless?: boolean;
+  readonly port?: number;
   /** It is killed so long after its process began, which may be before it is there. */
   readonly killedAfterMs?: number;
 };
@@ -56,13 +53,11 @@ export async function startBench({
   dataFolder = newFolder(),
   trace = false,
   port = 0,
-  careless = false,
   killedAfterMs,
 }: Options = {}): Promise<BenchPackhouse> {
   const child = fork(MAIN, [JSON.stringify({ dataFolder, trace, port })], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     execArgv: [...process.execArgv, ...NODE_OPTIONS],
-    env: { ...process.env, ...(careless ? { LD_PRELOAD: EATMYDATA } : {}) },
   });
   running.add(child);
   child.once("exit", () => running.delete(child));
