@@ -1,29 +1,38 @@
-import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { mostBytesOf, readKey, type Written, writeRecord } from "./spool-record.ts";
+import { type Mark, MemoryRun, openRun, type Run, writeRun } from "./spool-run.ts";
 
-/** How records of one kind are ordered, weighed and written down. */
+/** How records of one kind are written down. */
 export type Spooling<T> = {
-  /** By which they are sorted, in the order of code units. */
-  readonly keyOf: (record: T) => string;
-  readonly weightOf: (record: T) => number;
-  readonly encode: (record: T) => Buffer;
-  readonly decode: (bytes: Buffer) => T;
+  readonly encode: (record: T) => Written;
+  /** The chunks are views of memory that is used for nothing else while the spool is open. */
+  readonly decode: (written: Written) => T;
 };
 
 const MOST_BYTES = 24 * 1024 * 1024;
-const HEAD_BYTES = 4;
+const SLAB_BYTES = 1024 * 1024;
+/** What a record in memory costs beside its bytes and its key. */
+const MARK_BYTES = 100;
+/** So many records are read at a time, at most. */
+const BATCH_RECORDS = 256;
 
 /**
  * Sorts more records than fit into memory: beyond `maxBytes` what was added is written to a temporary folder as a sorted run, and
- * all runs are merged when they are read. What fits never touches a disk. To be closed, whatever happened.
+ * all runs are merged when they are read. What fits never touches a disk. Records are written down as soon as they are added: a
+ * few large pieces of memory instead of many small objects, which would be moved about by each collection. To be closed, whatever
+ * happened.
  */
 export class Spool<T> {
   /** Records added. */
   count = 0;
-  #records: T[] = [];
+  #marks: Mark[] = [];
+  #slab: Buffer = Buffer.alloc(0);
+  #slabAt = 0;
+  /** Those that are full, and those that can be used again. */
+  #full: Buffer[] = [];
+  #free: Buffer[] = [];
   #bytes = 0;
   #runs: string[] = [];
   #folder: string | undefined;
@@ -35,101 +44,86 @@ export class Spool<T> {
     this.#maxBytes = maxBytes;
   }
 
-  async add(record: T): Promise<void> {
-    this.#records.push(record);
-    this.#bytes += this.#spooling.weightOf(record);
+  /** To be waited for only where it answers something: then memory is full. */
+  add(record: T): Promise<void> | undefined {
+    const written = this.#spooling.encode(record);
+    const bytes = this.#reserve(mostBytesOf(written));
+    const start = this.#slabAt;
+    const end = writeRecord(written, bytes, start);
+    // Not the record's own: that may be a part of a longer text, which would stay in memory with it.
+    const key = readKey(bytes, start);
+    this.#marks.push({ key, bytes, start, end });
+    this.#slabAt = end;
+    this.#bytes += end - start + key.length + MARK_BYTES;
     this.count += 1;
-    if (this.#bytes >= this.#maxBytes) await this.#spill();
+    return this.#bytes >= this.#maxBytes ? this.#spill() : undefined;
   }
 
-  /** Every record, in order; of equal keys in no particular one. May be read more than once, when nothing is added any more. */
-  async *sorted(): AsyncGenerator<T> {
-    if (this.#runs.length === 0) {
-      yield* this.#inOrder();
-      return;
+  /**
+   * Every record, in order, some at a time; of equal keys in no particular one. May be read more than once, when nothing is added
+   * any more.
+   */
+  async *sorted(): AsyncGenerator<readonly T[]> {
+    const runs: Run<T>[] = [new MemoryRun(this.#inOrder(), this.#spooling.decode)];
+    try {
+      for (const path of this.#runs) runs.push(await openRun(path, this.#spooling.decode));
+      yield* merged(runs);
+    } finally {
+      for (const run of runs) await run.close();
     }
-    if (this.#records.length > 0) await this.#spill();
-    yield* this.#merged();
   }
 
   async close(): Promise<void> {
-    this.#records = [];
+    this.#marks = [];
+    this.#slab = Buffer.alloc(0);
+    this.#full = [];
+    this.#free = [];
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
     this.#folder = undefined;
   }
 
-  #inOrder(): T[] {
-    const { keyOf } = this.#spooling;
-    return this.#records.sort((a, b) => compare(keyOf(a), keyOf(b)));
+  #inOrder(): Mark[] {
+    return this.#marks.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  }
+
+  #reserve(count: number): Buffer {
+    if (this.#slabAt + count > this.#slab.length) {
+      this.#full.push(this.#slab);
+      this.#slab = count > SLAB_BYTES ? Buffer.allocUnsafeSlow(count) : this.#anySlab();
+      this.#slabAt = 0;
+    }
+    return this.#slab;
+  }
+
+  #anySlab(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
   }
 
   async #spill(): Promise<void> {
     this.#folder ??= await mkdtemp(join(tmpdir(), "packhouse-"));
     const path = join(this.#folder, `run-${this.#runs.length}`);
-    // A full disk fails this, and nothing else: both ends are closed then.
-    await pipeline(this.#encoded(), createWriteStream(path, { mode: 0o600, highWaterMark: 1024 * 1024 }));
+    await writeRun(path, this.#inOrder());
     this.#runs.push(path);
-    this.#records = [];
+    this.#free.push(...this.#full.filter((slab) => slab.length === SLAB_BYTES));
+    this.#full = [];
+    this.#slabAt = 0;
+    this.#marks = [];
     this.#bytes = 0;
   }
-
-  *#encoded(): Generator<Buffer> {
-    for (const record of this.#inOrder()) {
-      const bytes = this.#spooling.encode(record);
-      const head = Buffer.alloc(HEAD_BYTES);
-      head.writeUInt32LE(bytes.length);
-      yield head;
-      yield bytes;
-    }
-  }
-
-  async *#merged(): AsyncGenerator<T> {
-    const { keyOf } = this.#spooling;
-    const open = this.#runs.map((path) => ({
-      records: this.#recordsOf(path),
-      record: undefined as T | undefined,
-      key: "",
-    }));
-    try {
-      for (const run of open) await advance(run, keyOf);
-      let going = open.filter(({ record }) => record !== undefined);
-      while (going.length > 0) {
-        const least = going.reduce((a, b) => (compare(b.key, a.key) < 0 ? b : a));
-        if (least.record !== undefined) yield least.record;
-        await advance(least, keyOf);
-        if (least.record === undefined) going = going.filter((run) => run !== least);
-      }
-    } finally {
-      for (const { records } of open) await records.return(undefined);
-    }
-  }
-
-  async *#recordsOf(path: string): AsyncGenerator<T> {
-    let held: Buffer = Buffer.alloc(0);
-    for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) {
-      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-      let at = 0;
-      while (held.length - at >= HEAD_BYTES) {
-        const end = at + HEAD_BYTES + held.readUInt32LE(at);
-        if (end > held.length) break;
-        yield this.#spooling.decode(held.subarray(at + HEAD_BYTES, end));
-        at = end;
-      }
-      held = held.subarray(at);
-    }
-    if (held.length > 0) throw new Error("a sorted run ends in the midst of a record");
-  }
 }
 
-async function advance<T>(
-  run: { records: AsyncGenerator<T>; record: T | undefined; key: string },
-  keyOf: (record: T) => string,
-): Promise<void> {
-  const next = await run.records.next();
-  run.record = next.done ? undefined : next.value;
-  if (run.record !== undefined) run.key = keyOf(run.record);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** Nothing more is read while the records of a batch are in use: they and what the runs hold of them are all that is in memory. */
+async function* merged<T>(runs: readonly Run<T>[]): AsyncGenerator<readonly T[]> {
+  let going: Run<T>[] = [];
+  for (const run of runs) if (await run.fill()) going.push(run);
+  let batch: T[] = [];
+  while (going.length > 0) {
+    const least = going.reduce((a, b) => (b.key < a.key ? b : a));
+    batch.push(least.record);
+    const isHere = least.step();
+    if (isHere && batch.length < BATCH_RECORDS) continue;
+    yield batch;
+    batch = [];
+    if (!isHere && !(await least.fill())) going = going.filter((run) => run !== least);
+  }
 }

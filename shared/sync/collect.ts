@@ -1,4 +1,4 @@
-import type { Sha256 } from "../blob.ts";
+import { parseSha256, type Sha256 } from "../blob.ts";
 import type { Commit, Holding } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
@@ -71,7 +71,9 @@ async function sortOut(site: Site, found: AsyncIterable<Found>, entries: Spool<P
   const unknown = new Map<string, UnnamedFile>();
   for await (const one of found) {
     if ("entry" in one) {
-      if (unknown.size === 0) await entries.add(one);
+      if (unknown.size > 0) continue;
+      const full = entries.add(one);
+      if (full) await full;
     } else {
       if (site.upstream.policy === "on_demand") {
         throw new AppError(
@@ -102,63 +104,78 @@ async function* onePerKey(
   twins: Entry[],
 ): AsyncGenerator<Entry> {
   let key: string | undefined;
-  let seen = new Set<string>();
-  for await (const placed of entries.sorted()) {
-    const { entry: found, urls } = placed;
-    if (found.key !== key) {
-      key = found.key;
-      seen = new Set();
+  let first: string | undefined;
+  let others = new Set<string>();
+  for await (const batch of entries.sorted()) {
+    for (const { entry: found, urls } of batch) {
+      if (found.key !== key) {
+        key = found.key;
+        first = undefined;
+        if (others.size > 0) others = new Set();
+      }
+      const name = nameOf(found);
+      if (name === first || others.has(name)) continue;
+      const isFirst = first === undefined;
+      if (isFirst) first = name;
+      else others.add(name);
+      const entry = {
+        key: isFirst ? found.key : `${found.key}${encodeURIComponent(`#${found.files[0]?.sha256}`)}`,
+        files: found.files.map((file, index) => withAddress(site, file, urls[index] ?? "")),
+        chunks: found.chunks,
+      };
+      for (const [index, { key: hashed, files: refs }] of rowsByHash(entry).entries()) {
+        const [file] = refs;
+        if (!file) continue;
+        const full = files.add({ key: hashed, name: file.name, sizeBytes: file.sizeBytes, url: urls[index] ?? "" });
+        if (full) await full;
+      }
+      if (isFirst) yield entry;
+      else twins.push({ ...entry, chunks: copiesOf(entry.chunks) });
     }
-    const name = nameOf(found);
-    if (seen.has(name)) continue;
-    seen.add(name);
-    const isFirst = seen.size === 1;
-    const entry = {
-      ...found,
-      key: isFirst ? found.key : `${found.key}${encodeURIComponent(`#${found.files[0]?.sha256}`)}`,
-      files: site.upstream.policy === "on_demand" ? withAddress(site, found.files, urls) : found.files,
-    };
-    for (const { key: hashed, files: refs } of rowsByHash(entry)) {
-      const [file] = refs;
-      if (!file) continue;
-      await files.add({ key: hashed, file, url: urls[entry.files.indexOf(file)] ?? "" });
-    }
-    if (isFirst) yield entry;
-    else twins.push(entry);
   }
+}
+
+/** Memory of their own: what is kept does not keep what it was read with. */
+function copiesOf(chunks: Entry["chunks"]): Entry["chunks"] {
+  return Object.fromEntries(Object.entries(chunks).map(([kind, chunk]) => [kind, Buffer.from(chunk)]));
 }
 
 function nameOf({ files }: Entry): string {
   return files.map(({ sha256 }) => sha256).join(" ");
 }
 
-function withAddress({ upstream }: Site, files: readonly FileRef[], urls: readonly string[]): FileRef[] {
-  return files.map((file, index) => ({ ...file, url: urls[index], upstream: upstream.name }));
+/** On demand, a row says where its bytes can be had. */
+function withAddress({ upstream }: Site, { name, sha256, sizeBytes }: FileRef, url: string): FileRef {
+  if (upstream.policy !== "on_demand") return { name, sha256, sizeBytes };
+  return { name, sha256, sizeBytes, url, upstream: upstream.name };
 }
 
 /** The rows of the index by hash; on the way, what is not ours is listed for copying and all is added up. */
 async function* rowsOf(
-  { ctx, upstream }: Site,
+  site: Site,
   head: Commit,
   files: Spool<PlacedFile>,
   wanted: BatchWriter,
   sums: { bytes: number },
 ): AsyncGenerator<Entry> {
+  const { ctx, upstream } = site;
   const held = oursIn(ctx, await readTree(ctx.objects, head.hashes));
   let ours = await held.next();
   let lastKey: string | undefined;
   let last: string | undefined;
-  for await (const { key, file, url } of files.sorted()) {
-    if (key === lastKey) continue;
-    lastKey = key;
-    yield { key, files: [file], chunks: {} };
-    const { sha256, sizeBytes } = file;
-    if (sha256 === last) continue;
-    last = sha256;
-    sums.bytes += sizeBytes;
-    while (!ours.done && ours.value < sha256) ours = await held.next();
-    const isOurs = !ours.done && ours.value === sha256;
-    if (upstream.policy === "immediate" && !isOurs) await wanted.add({ sha256, sizeBytes, url });
+  for await (const batch of files.sorted()) {
+    for (const { key, name, sizeBytes, url } of batch) {
+      if (key === lastKey) continue;
+      lastKey = key;
+      const sha256 = parseSha256(key.slice(0, key.indexOf("/")));
+      yield { key, files: [withAddress(site, { name, sha256, sizeBytes }, url)], chunks: {} };
+      if (sha256 === last) continue;
+      last = sha256;
+      sums.bytes += sizeBytes;
+      while (!ours.done && ours.value < sha256) ours = await held.next();
+      const isOurs = !ours.done && ours.value === sha256;
+      if (upstream.policy === "immediate" && !isOurs) await wanted.add({ sha256, sizeBytes, url });
+    }
   }
   await held.return(undefined);
 }
