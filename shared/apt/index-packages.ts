@@ -1,6 +1,6 @@
 import { faultOfPath } from "../dir/upstream-path.ts";
 import { stanzasOf } from "./index-split.ts";
-import { type FieldSpan, fieldsOf, refuse, valueIn } from "./index-stanza.ts";
+import { type FieldSpan, fieldIn, fieldsOf, refuse, valueIn } from "./index-stanza.ts";
 
 /** What an index says of a file; lower-case hex. Without `sha256` it is for the caller to say whether the others are enough. */
 export type UpstreamChecksums = { sha256?: string; sha512?: string; sha1?: string; md5?: string };
@@ -16,6 +16,8 @@ export type UpstreamFile = {
 export type UpstreamStanza = {
   /** As it is, with the empty line after it. A view of memory that is used for nothing else. */
   stanza: Buffer;
+  /** Where its fields lie in it. */
+  fields: readonly FieldSpan[];
   /** The number of its first line in the index. */
   line: number;
   name: string;
@@ -46,16 +48,16 @@ type Place = { where: string; line: number };
 class Fields {
   readonly #bytes: Buffer;
   readonly #place: Place;
-  readonly #fields: readonly FieldSpan[];
+  readonly spans: readonly FieldSpan[];
 
   constructor(bytes: Buffer, place: Place) {
     this.#bytes = bytes;
     this.#place = place;
-    this.#fields = fieldsOf(bytes, place);
+    this.spans = fieldsOf(bytes, place);
   }
 
   value(name: string): string | undefined {
-    const field = this.#fields.find((one) => one.name === name);
+    const field = fieldIn(this.spans, name);
     return field === undefined ? undefined : valueIn(this.#bytes, field);
   }
 
@@ -96,6 +98,7 @@ function readBinary(stanza: Buffer, place: Place): UpstreamStanza {
   const name = fields.word("package");
   return {
     stanza,
+    fields: fields.spans,
     line: place.line,
     name,
     version: fields.word("version"),
@@ -135,7 +138,15 @@ function readSource(stanza: Buffer, place: Place): UpstreamStanza {
   }
   if (files.size === 0) throw fields.refuse("it lists no files");
   const [name, version] = [fields.word("package"), fields.word("version")];
-  return { stanza, line: place.line, name, version, architecture: "source", files: [...files.values()] };
+  return {
+    stanza,
+    fields: fields.spans,
+    line: place.line,
+    name,
+    version,
+    architecture: "source",
+    files: [...files.values()],
+  };
 }
 
 const SOURCE_CHECKSUMS = [

@@ -1,6 +1,6 @@
 import { AppError } from "../error.ts";
 
-/** A line of a stanza that begins a field: where the field begins, where its value does, and where it and its continuation lines end. */
+/** A field of a stanza: where it begins, where its value does, and where it and its continuation lines end. */
 export type FieldSpan = { name: string; start: number; valueStart: number; end: number };
 
 /** What the stanza's first line is called, for errors: `where: line 12, package foo`. */
@@ -9,7 +9,7 @@ export type StanzaPlace = { where: string; line: number };
 const LINE_FEED = 0x0a;
 const COLON = 0x3a;
 
-/** Fields that anything here is about: the others are not even named. */
+/** Fields that anything here is about. */
 const NAMED: ReadonlyMap<number, readonly string[]> = groupByLength([
   "package",
   "version",
@@ -28,12 +28,13 @@ const NAMED: ReadonlyMap<number, readonly string[]> = groupByLength([
 ]);
 
 /**
- * The fields of one stanza, without decoding it; those that nobody here asks for have an empty name. Some 20 lines a stanza
- * and 60,000 stanzas: so by bytes.
+ * The fields of one stanza that anything here is about, without decoding it. Some 20 lines a stanza and 60,000 stanzas: so by bytes.
  * @throws AppError `unprocessable` for a line that is no field, and for a field that stands there twice
  */
 export function fieldsOf(bytes: Buffer, place: StanzaPlace): FieldSpan[] {
   const fields: FieldSpan[] = [];
+  /** What a continuation line goes on with; of an unnamed field nobody asks where it ends. */
+  let open: FieldSpan | "unnamed" | undefined;
   let line = place.line;
   for (let start = 0; start < bytes.length; line++) {
     const newline = bytes.indexOf(LINE_FEED, start);
@@ -43,23 +44,31 @@ export function fieldsOf(bytes: Buffer, place: StanzaPlace): FieldSpan[] {
       start = end;
       continue;
     }
-    const open = fields.at(-1);
     if (first === 0x20 || first === 0x09) {
       if (open === undefined) throw refuse(place.where, line, "a continuation line without a field before it");
-      open.end = end;
+      if (open !== "unnamed") open.end = end;
     } else {
       let colon = start;
       while (colon < end && (bytes[colon] as number) > 0x20 && bytes[colon] !== COLON) colon++;
       if (bytes[colon] !== COLON || colon === start || first === 0x2d || first === 0x23)
         throw refuse(place.where, line, `${JSON.stringify(latin1(bytes, start, end))} is no "Field: value"`);
       const name = nameOf(bytes, start, colon);
-      if (name !== "" && fields.some((field) => field.name === name))
-        throw refuse(place.where, line, `the field ${name} stands there twice`);
-      fields.push({ name, start, valueStart: colon + 1, end });
+      if (name === undefined) {
+        open = "unnamed";
+      } else {
+        if (fieldIn(fields, name)) throw refuse(place.where, line, `the field ${name} stands there twice`);
+        open = { name, start, valueStart: colon + 1, end };
+        fields.push(open);
+      }
     }
     start = end;
   }
   return fields;
+}
+
+export function fieldIn(fields: readonly FieldSpan[], name: string): FieldSpan | undefined {
+  for (const field of fields) if (field.name === name) return field;
+  return undefined;
 }
 
 /** The value without white space around it. */
@@ -71,10 +80,11 @@ export function refuse(where: string, line: number, what: string): AppError {
   return new AppError("unprocessable", `${where}: line ${line}: ${what}`, { where, line });
 }
 
-function nameOf(bytes: Buffer, start: number, colon: number): string {
+function nameOf(bytes: Buffer, start: number, colon: number): string | undefined {
   const candidates = NAMED.get(colon - start);
-  if (candidates === undefined) return "";
-  return candidates.find((name) => equalsLetters(bytes, start, name)) ?? "";
+  if (candidates === undefined) return undefined;
+  for (const name of candidates) if (equalsLetters(bytes, start, name)) return name;
+  return undefined;
 }
 
 /** Whatever the case of the letters. */

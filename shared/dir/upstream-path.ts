@@ -9,8 +9,9 @@ export function faultOfPath(path: string): string | undefined {
   if (CONTROL.test(path)) return "it has a control character";
   if (path.includes("\\")) return "it has a backslash";
   // `%3a` is usual in pools, `%2e%2e` is what some servers and libraries take for `..`.
-  if (ENCODED.test(path)) return "it has a percent-encoded dot, slash, backslash or control character";
-  if (path.split("/").includes("..")) return "it leads out by `..`";
+  if (path.includes("%") && ENCODED.test(path))
+    return "it has a percent-encoded dot, slash, backslash or control character";
+  if (path.includes("..") && path.split("/").includes("..")) return "it leads out by `..`";
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) return "it is a URL of its own";
   const last = path.slice(path.lastIndexOf("/") + 1);
   return last === "" || last === "." ? "it names a folder" : undefined;

@@ -18,7 +18,8 @@ export async function* binaryOf(site: Site, place: AptPlace, stanza: UpstreamSta
   if ("unknown" in known) return yield known;
   const { file, url } = known;
   const { name, sha256, sizeBytes } = file;
-  const text = rewriteBinaryStanza(stanza.stanza, { filename: `pool/${sha256}/${name}`, sizeBytes, sha256 });
+  const ours = { filename: `pool/${sha256}/${name}`, sizeBytes, sha256 };
+  const text = rewriteBinaryStanza(stanza.stanza, ours, stanza.fields);
   yield {
     entry: {
       key: aptKey(place, stanza.architecture, stanza.name, stanza.version),
@@ -42,10 +43,8 @@ export async function* sourceOf(site: Site, place: AptPlace, stanza: UpstreamSta
   if (!dsc) throw refuse(stanza, "lists no .dsc");
   // It names the package among our own, so it is the entry's first file; the index keeps its order.
   const ordered = [dsc, ...known.filter((one) => one !== dsc)];
-  const text = rewriteSourceStanza(stanza.stanza, {
-    directory: `source/${dsc.file.sha256}`,
-    files: known.map(({ file }) => file),
-  });
+  const ours = { directory: `source/${dsc.file.sha256}`, files: known.map(({ file }) => file) };
+  const text = rewriteSourceStanza(stanza.stanza, ours, stanza.fields);
   yield {
     entry: {
       key: aptKey(place, SOURCE, stanza.name, stanza.version),

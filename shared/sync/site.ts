@@ -62,10 +62,13 @@ type ReleaseState = State["releases"][number];
 
 /** Where a path of the upstream lies; without credentials. */
 export function urlOf({ upstream }: Site, path: string): string {
+  const root = upstream.path.replace(/\/+$/, "");
+  // As nearly all are.
+  if (/^[A-Za-z0-9._~+:@=/-]*$/.test(path)) return `${root}/${path}`;
   const encoded = path
     .split("/")
     .map((part) => encodeURIComponent(part).replace(/%(2B|7E|3A|40|3D)/g, decodeURIComponent));
-  return `${upstream.path.replace(/\/+$/, "")}/${encoded.join("/")}`;
+  return `${root}/${encoded.join("/")}`;
 }
 
 export function saveState(
