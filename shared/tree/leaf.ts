@@ -57,6 +57,7 @@ const LeafDocument = z.object({
 /** Where leaves end depends on nothing but the keys and sizes since the last end: equal sets have equal leaves. */
 export class LeafCutter {
   private entries: Entry[] = [];
+  private group: string | undefined;
   private bytes = 0;
   private readonly groupOf: (key: string) => string;
 
@@ -64,15 +65,15 @@ export class LeafCutter {
     this.groupOf = groupOf;
   }
 
-  /** Takes the next entry in order; returns the leaves that it ended. */
-  push(entry: Entry): Entry[][] {
+  /** Takes the next entry in order; returns the leaves that it ended. `isInner`: its key is known to end none. */
+  push(entry: Entry, isInner = false): Entry[][] {
     const ended: Entry[][] = [];
-    const last = this.entries.at(-1);
-    const weight = Object.values(entry.chunks).reduce((sum, chunk) => sum + chunk.length, 0);
-    if (last && this.groupOf(last.key) !== this.groupOf(entry.key)) ended.push(this.flush());
+    const group = this.groupOf(entry.key);
+    if (this.entries.length > 0 && this.group !== group) ended.push(this.flush());
+    this.group = group;
     this.entries.push(entry);
-    this.bytes += weight;
-    if (endsLeaf(entry.key) || this.entries.length >= MOST_ENTRIES || this.bytes >= MOST_BYTES) {
+    for (const kind in entry.chunks) this.bytes += entry.chunks[kind]?.length ?? 0;
+    if ((!isInner && endsLeaf(entry.key)) || this.entries.length >= MOST_ENTRIES || this.bytes >= MOST_BYTES) {
       ended.push(this.flush());
     }
     return ended;
@@ -80,8 +81,7 @@ export class LeafCutter {
 
   /** The group of what is pending; undefined when nothing is. */
   pendingGroup(): string | undefined {
-    const last = this.entries.at(-1);
-    return last && this.groupOf(last.key);
+    return this.entries.length > 0 ? this.group : undefined;
   }
 
   flush(): Entry[] {
@@ -100,7 +100,7 @@ function endsLeaf(key: string): boolean {
 export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Promise<LeafRef> {
   const first = entries[0];
   if (!first) throw new Error("a leaf has at least one entry");
-  const kinds = [...new Set(entries.flatMap((entry) => Object.keys(entry.chunks)))].sort();
+  const kinds = kindsOf(entries);
   const fragments = Object.fromEntries(
     await Promise.all(
       kinds.map(async (kind): Promise<[string, Fragment]> => {
@@ -110,19 +110,31 @@ export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Pr
       }),
     ),
   );
+  // JSON leaves out what is undefined.
   const rows = entries.map(({ key, files, chunks }) => ({
     key,
-    files: files.map(({ name, sha256, sizeBytes, url, upstream }) => ({
-      name,
-      sha256,
-      sizeBytes,
-      ...(url ? { url } : {}),
-      ...(upstream ? { upstream } : {}),
-    })),
-    lengths: Object.fromEntries(kinds.flatMap((kind) => (chunks[kind] ? [[kind, chunks[kind].length]] : []))),
+    files: files.map(({ name, sha256, sizeBytes, url, upstream }) => {
+      return { name, sha256, sizeBytes, url: url || undefined, upstream: upstream || undefined };
+    }),
+    lengths: lengthsOf(kinds, chunks),
   }));
   const bytes = Buffer.from(JSON.stringify({ fragments: namesOf(fragments), rows }));
   return { first: first.key, count: entries.length, sha256: await store.putBlob(bytes), fragments };
+}
+
+function kindsOf(entries: readonly Entry[]): string[] {
+  const kinds = new Set<string>();
+  for (const { chunks } of entries) for (const kind in chunks) kinds.add(kind);
+  return [...kinds].sort();
+}
+
+function lengthsOf(kinds: readonly string[], chunks: Entry["chunks"]): Record<string, number> {
+  const lengths: Record<string, number> = {};
+  for (const kind of kinds) {
+    const chunk = chunks[kind];
+    if (chunk) lengths[kind] = chunk.length;
+  }
+  return lengths;
 }
 
 function namesOf(fragments: Record<string, Fragment>): Record<string, Sha256> {

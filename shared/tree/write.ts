@@ -39,7 +39,8 @@ export async function writeTree(
     for await (const entry of entries) {
       if (last !== undefined && entry.key <= last) throw new Error(`${entry.key} comes behind ${last}`);
       last = entry.key;
-      await write(cutter.push(entry));
+      const ended = cutter.push(entry);
+      if (ended.length > 0) await write(ended);
     }
     await write([cutter.flush()]);
   } finally {

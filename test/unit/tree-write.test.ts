@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { sha256Of } from "../../shared/blob.ts";
 import { writeTree } from "../../shared/tree/write.ts";
 import { memoryBlobs } from "../support/memory-blobs.ts";
 import { byAptIndex, editedBy, entryAt, puts } from "../support/memory-trees.ts";
@@ -22,6 +23,23 @@ test("a tree written as a stream is the one that edits come to", async () => {
     }),
     { numRuns: 40 },
   );
+});
+
+async function* rows() {
+  for (let number = 0; number < 3000; number += 1) {
+    const key = `s/m/${number < 1500 ? "all" : "amd64"}/p${String(number).padStart(4, "0")}_1`;
+    const file = { name: `${key} ü.deb`, sha256: sha256Of(key), sizeBytes: number };
+    const away = { ...file, url: `http://x/${number}`, upstream: "x" };
+    const others = number % 3 === 0 ? [away, { ...file, url: "", upstream: undefined }] : [];
+    yield { key, files: [file, ...others], chunks: {} };
+  }
+}
+
+test("a set has the root that it had when the first trees were written: they are shared with those", async () => {
+  const { root, leaves } = await writeTree(memoryBlobs(), rows(), byAptIndex);
+  // Without text, whose compressed bytes are zlib's.
+  expect(root).toBe("9abf88aa5ecebad118b731f914e0b73546e0b7cb40be56d2aaca748c98cc9445");
+  expect(leaves.length).toBe(9);
 });
 
 test("entries out of order are refused, and so is a key that comes twice", async () => {
