@@ -13,7 +13,7 @@ const gzipAsync = promisify(gzip);
 /** Unpacked beside each other, while what is before them is hashed. */
 const UNPACKED_AHEAD = 8;
 /** An index up to this is held while it is hashed; of a longer one the members are read once more to be written. */
-const MOST_HELD_BYTES = 32 * 1024 * 1024;
+const MOST_HELD_BYTES = 24 * 1024 * 1024;
 
 /** What an index is made of. */
 export type Contents = {
@@ -39,7 +39,7 @@ type Frame = { readonly packed: Uint8Array; readonly text: Uint8Array };
  * blocks of one stream. Without change since `before` nothing is read or written.
  *
  * Costs a read for each stretch of fragments that is in the index before and that the process does not hold still, one for each other
- * fragment, and one write; in xz, a read of each block, one request for each hundred, and one write more. An index of over 32 MB is
+ * fragment, and one write; in xz, a read of each block, one request for each hundred, and one write more. An index of over 24 MB is
  * read twice.
  */
 export async function joinIndex(store: IndexStore, contents: Contents, around: Around): Promise<IndexRecord> {

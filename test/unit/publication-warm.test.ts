@@ -88,7 +88,7 @@ test("an index that is larger than what is held is joined as it would be in memo
   const store = memoryBlobs();
   const fragments: Fragment[] = [];
   const texts: Buffer[] = [];
-  for (let index = 0; index < 36; index += 1) {
+  for (let index = 0; index < 27; index += 1) {
     const text = randomBytes(1 << 20);
     const packed = gzipSync(text, { level: 0 });
     fragments.push({ sha256: await store.putBlob(packed), sizeBytes: packed.length, plainBytes: text.length });
