@@ -17,7 +17,8 @@ export type Row = {
   readonly work: string;
   readonly size: number;
   readonly seconds: readonly number[];
-  readonly peakMb: number | undefined;
+  /** Of the server that did the work. */
+  readonly peakMb: number;
   readonly peers: readonly PeerTime[];
   /** What else was seen: requests, bytes. */
   readonly note?: string;

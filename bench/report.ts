@@ -23,7 +23,7 @@ export function tableOf(rows: readonly Row[]): string {
       shown(median(seconds)),
       shown(Math.min(...seconds)),
       shown(Math.max(...seconds)),
-      peakMb === undefined ? "" : `${peakMb.toFixed(0)} MB`,
+      `${peakMb.toFixed(0)} MB`,
     ];
     const beside = peers.map((peer) => [
       peer.name,
@@ -53,7 +53,7 @@ function shown(seconds: number): string {
 /** One entry for each peer; where there is none, one without. */
 export function writeResults(rows: readonly Row[]): void {
   const entries = rows.flatMap<object>(({ work, size, seconds, peakMb, peers }) => {
-    const own = { work, size, seconds: median(seconds), peak_mb: peakMb === undefined ? null : Math.round(peakMb) };
+    const own = { work, size, seconds: median(seconds), peak_mb: Math.round(peakMb) };
     if (peers.length === 0) return [{ ...own, peer: null, peer_seconds: null, ratio: null }];
     return peers.map((peer) => {
       const peerSeconds = median(peer.seconds);

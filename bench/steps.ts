@@ -101,11 +101,6 @@ export async function upload(
   return sha256;
 }
 
-/** The most memory that the process held since it was last asked to forget. */
-export function peakOf(packhouse: BenchPackhouse, forget = false): Promise<number> {
-  return packhouse.act(z.number(), "memory", { forget });
-}
-
 /** Runs something; says how much CPU the server used for it, which other load of the machine does not change much. */
 export async function withCpu<T>(
   packhouse: BenchPackhouse,

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -23,6 +23,9 @@ export type BenchPackhouse = {
   call<T>(shape: z.ZodType<T>, method: string, path: string, body?: unknown): Promise<T>;
   /** Something of `actions.ts`. */
   act<T>(shape: z.ZodType<T>, action: string, given?: unknown): Promise<T>;
+  /** The most memory that the process has held, in MB, since it began or `forgetPeak` was called. Throws when it has ended. */
+  peakMb(): number;
+  forgetPeak(): void;
   kill(): Promise<void>;
   /** Ends it and removes its folder. */
   remove(): Promise<void>;
@@ -112,6 +115,12 @@ export async function startBench({
       if (error !== undefined) throw new Error(error);
       return shape.parse(result);
     },
+    peakMb() {
+      const [, kilobytes] = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8")) ?? [];
+      if (kilobytes === undefined) throw new Error("the Packhouse has ended");
+      return Number(kilobytes) / 1024;
+    },
+    forgetPeak: () => writeFileSync(`/proc/${child.pid}/clear_refs`, "5"),
     kill,
     async remove() {
       await kill();

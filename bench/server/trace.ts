@@ -1,15 +1,34 @@
 import type { Context } from "../../shared/context.ts";
 
 /** One request to table, store, queues or sealer; times in ms of this process's clock. */
-export type Span = { readonly name: string; readonly start: number; readonly end: number; readonly bytes: number };
+export type Span = {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+  readonly bytes: number;
+  /** Of the main thread, so far, at its start and at its end. */
+  readonly cpuMs: readonly [number, number];
+  /** The files of the domain that asked for it, innermost first. */
+  readonly from: readonly string[];
+};
 
-let spans: Span[] = [];
+let spans: (Omit<Span, "from"> & { readonly asked: Error })[] = [];
 
 /** The spans since the last look. */
 export function takeSpans(): Span[] {
   const taken = spans;
   spans = [];
-  return taken;
+  return taken.map(({ asked, ...span }) => ({ ...span, from: filesIn(asked.stack ?? "") }));
+}
+
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+function filesIn(stack: string): string[] {
+  const files = [...stack.matchAll(/file:\S*?\/(shared\/[\w/-]+)\.ts/g)].map(([, file = ""]) => file);
+  return files.filter((file, index) => file !== files[index - 1]);
 }
 
 /** A context that notes when each request began and ended, and how many bytes went either way. */
@@ -30,8 +49,13 @@ function noting<T extends object>(part: string, methods: T): T {
       if (typeof method !== "function") return method;
       return (...values: unknown[]) => {
         const start = performance.now();
-        const note = (bytes: number) =>
-          spans.push({ name: `${part}.${String(name)}`, start, end: performance.now(), bytes });
+        // Made into text when it is looked at, if ever.
+        const asked = new Error("asked");
+        const before = threadCpuMs();
+        const note = (bytes: number) => {
+          const cpuMs = [before, threadCpuMs()] as const;
+          spans.push({ name: `${part}.${String(name)}`, start, end: performance.now(), bytes, cpuMs, asked });
+        };
         const result: unknown = method.apply(target, values);
         if (!(result instanceof Promise)) return result;
         return result.then(

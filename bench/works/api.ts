@@ -7,7 +7,6 @@ import type { Bench, Row, Work } from "../bench.ts";
 import { BENCH } from "../inputs/folder.ts";
 import { profiled } from "../profile.ts";
 import { type BenchPackhouse, copyOf, startBench } from "../server/packhouse.ts";
-import { peakOf } from "../steps.ts";
 import { type Operation, tellCosts } from "./api-costs.ts";
 import { expectAsUploaded, filledAt, filledTable } from "./api-filled.ts";
 
@@ -83,13 +82,13 @@ async function shoot(bench: Bench, packhouse: BenchPackhouse, operation: Operati
     ]);
   // Code that runs often is compiled.
   await load(2);
-  await peakOf(packhouse, true);
+  packhouse.forgetPeak();
   const before = await packhouse.act(z.number(), "cpu");
   const { stdout } = await load(SECONDS);
   const cpu = (await packhouse.act(z.number(), "cpu")) - before;
   const { latency, requests, non2xx, errors } = Told.parse(JSON.parse(stdout));
   if (non2xx + errors > 0) throw new Error(`wrong result: ${name}: ${non2xx} refused, ${errors} failed`);
-  const peakMb = await peakOf(packhouse);
+  const peakMb = packhouse.peakMb();
   const cpuSeconds = cpu / requests.total;
   const note = `p99 ${latency.p99} ms, ${requests.average.toFixed(0)} requests a second, CPU ${(cpuSeconds * 1000).toFixed(2)} ms a request`;
   if (bench.options.profile) console.log(`\n${name}: ${await profiled(packhouse, name, () => load(2))}`);

@@ -55,10 +55,12 @@ export const aptUpdate: Work = {
     if (bench.files(size) !== size) return [];
     const packhouse = await bench.published("apt", size);
     try {
+      packhouse.forgetPeak();
       const client = clientOf(bench, `deb [trusted=yes] ${packhouse.url}/apt/bench stable main`);
       const expected = new Set(bench.source.take(size).map(({ name }) => name)).size;
       const seconds = await repeated(bench.runs, () => client.update());
       if (client.seen() < expected) throw new Error(`wrong result: apt sees ${client.seen()} packages of ${expected}`);
+      const peakMb = packhouse.peakMb();
       const peers = await bench.peer("reprepro", "apt-update", size, async () => {
         const copy = join(bench.folder("apt-update"), "reprepro");
         await repreproCopy(await repreproFolder(await bench.debs(size), size), copy);
@@ -78,12 +80,11 @@ export const aptUpdate: Work = {
             })
           ).headers.get("content-length"),
         );
-      const rows = [
-        { work: "apt-update", size, seconds, peakMb: undefined, peers, note: `${await packed("gz")} bytes of index` },
-      ];
+      const rows = [{ work: "apt-update", size, seconds, peakMb, peers, note: `${await packed("gz")} bytes of index` }];
       if (bench.options.quick) return rows;
       await packhouse.call(z.unknown(), "PUT", "/repo/bench", { indexes: ["gz", "xz"] });
       await untilPublished(packhouse, "bench");
+      packhouse.forgetPeak();
       const xz = await repeated(bench.runs, () => client.update());
       if (client.seen() < expected)
         throw new Error(`wrong result: apt sees ${client.seen()} packages of ${expected} in xz`);
@@ -93,7 +94,7 @@ export const aptUpdate: Work = {
           work: "apt-update-xz",
           size,
           seconds: xz,
-          peakMb: undefined,
+          peakMb: packhouse.peakMb(),
           peers,
           note: `${await packed("xz")} bytes of index`,
         },

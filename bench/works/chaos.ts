@@ -49,6 +49,7 @@ async function survived(bench: Bench, size: number, policy: Policy): Promise<Row
   const site = await openSite(current);
   const rounds: number[] = [];
   let kills = 0;
+  let peakMb = 0;
   let seed: BenchPackhouse | undefined;
   try {
     await offer(Math.min(BEFORE, Math.ceil(size / 2)));
@@ -74,6 +75,7 @@ async function survived(bench: Bench, size: number, policy: Policy): Promise<Row
       let isOver = false;
       while (!isOver && kills < bench.options.kills) {
         isOver = await life(packhouse, size, random, calmSeconds * 1.2);
+        peakMb = Math.max(peakMb, packhouse.peakMb());
         await packhouse.kill();
         kills += isOver ? 0 : 1;
         if (!isOver && kills < bench.options.kills && random() < EARLY) {
@@ -96,7 +98,7 @@ async function survived(bench: Bench, size: number, policy: Policy): Promise<Row
       console.log(`${kills} kills, ${rounds.length} syncs: the same`);
     }
     const note = `${kills} kills over ${rounds.length} syncs, each the same in the end; ${calmSeconds.toFixed(1)} s without`;
-    return { work: `chaos-${policy}`, size, seconds: rounds, peakMb: undefined, peers: [], note };
+    return { work: `chaos-${policy}`, size, seconds: rounds, peakMb, peers: [], note };
   } finally {
     await seed?.remove();
     site.close();

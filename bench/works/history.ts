@@ -5,7 +5,7 @@ import { expectAdded } from "../check.ts";
 import { newDeb } from "../inputs/debs.ts";
 import { aptly, aptlyCopy } from "../peers/aptly.ts";
 import type { BenchPackhouse } from "../server/packhouse.ts";
-import { peakOf, repeated, repoState, rest, secondsOf, untilChanged, untilPublished, upload } from "../steps.ts";
+import { repeated, repoState, rest, secondsOf, untilChanged, untilPublished, upload } from "../steps.ts";
 import { aptlyPeer } from "./whole-repo.ts";
 
 const SIGNED = ["-batch", "-gpg-key=bench@example.org"];
@@ -36,7 +36,7 @@ export const oldCommit: Work = {
     const merged: number[] = [];
     const packhouse = await bench.published("apt", size);
     try {
-      await peakOf(packhouse, true);
+      packhouse.forgetPeak();
       for (let run = 0; run < bench.runs; run += 1) {
         const maps = [];
         for (let nth = 0; nth < 3; nth += 1) maps.push(await uploaded(packhouse, run * 3 + nth, 1));
@@ -56,7 +56,7 @@ export const oldCommit: Work = {
         merged.push(await read(numbers[1] ?? 0));
       }
       await expectAdded(packhouse, "bench@1", { count: size, added: [] });
-      const peakMb = await peakOf(packhouse);
+      const peakMb = packhouse.peakMb();
       const peers = await aptlyPeer(bench, "old-commit", size, async (copy, kept) => {
         await aptlyCopy(kept, copy);
         await aptly(copy, "snapshot", "create", "old", "from", "repo", "bench");
@@ -79,7 +79,7 @@ export const diffAndBack: Work = {
   async run(bench, size) {
     const packhouse = await bench.published("apt", size);
     try {
-      await peakOf(packhouse, true);
+      packhouse.forgetPeak();
       const map = await uploaded(packhouse, 0, 5);
       const later = await add(packhouse, map);
       await untilPublished(packhouse, "bench");
@@ -101,7 +101,7 @@ export const diffAndBack: Work = {
           packhouse.call(z.unknown(), "POST", "/repo/bench/rollback", { commit }),
         );
       });
-      const peakMb = await peakOf(packhouse);
+      const peakMb = packhouse.peakMb();
       const added = bench.runs % 2 === 0 ? names : [];
       await expectAdded(packhouse, "bench", { count: size + added.length, added });
       const twoSnapshots = async (copy: string, kept: string) => {

@@ -4,7 +4,7 @@ import type { Work } from "../bench.ts";
 import { expectAdded } from "../check.ts";
 import { newDeb } from "../inputs/debs.ts";
 import { profiled } from "../profile.ts";
-import { peakOf, repoState, rest, secondsOf, send, until, untilPublished, withCpu } from "../steps.ts";
+import { repoState, rest, secondsOf, send, until, untilPublished, withCpu } from "../steps.ts";
 
 const CLIENTS = 50;
 const UPLOADS = 200;
@@ -23,7 +23,7 @@ export const manyUploads: Work = {
       await untilPublished(packhouse, "bench");
       await rest();
       await packhouse.act(Spans, "spans");
-      await peakOf(packhouse, true);
+      packhouse.forgetPeak();
       const numbers = Array.from({ length: UPLOADS }, (_, index) => index);
       const client = async () => {
         for (let number = numbers.shift(); number !== undefined; number = numbers.shift()) {
@@ -53,7 +53,7 @@ export const manyUploads: Work = {
       const commits = (await repoState(packhouse, "bench")).commit - before.commit;
       const note = `${cpu}, all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${spans.length} requests to table, store and queues`;
       console.log(countsOf(spans.map(({ name }) => name)));
-      return [{ work: "many-uploads", size, seconds: [seconds], peakMb: await peakOf(packhouse), peers: [], note }];
+      return [{ work: "many-uploads", size, seconds: [seconds], peakMb: packhouse.peakMb(), peers: [], note }];
     } finally {
       await packhouse.remove();
     }

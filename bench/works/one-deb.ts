@@ -6,7 +6,7 @@ import { expectAdded, expectStanzas, readPublished } from "../check.ts";
 import { ADDED, newDeb, readIndex } from "../inputs/debs.ts";
 import { aptlyAdd, aptlyCopy, aptlyFolder } from "../peers/aptly.ts";
 import { repreproAdd, repreproCopy, repreproFolder } from "../peers/reprepro.ts";
-import { peakOf, rest, untilChanged, upload, withCpu } from "../steps.ts";
+import { rest, untilChanged, upload, withCpu } from "../steps.ts";
 
 /** One package more in a published, signed repo: from the request that commits it to the InRelease that names it. */
 export const oneDeb: Work = {
@@ -18,7 +18,7 @@ export const oneDeb: Work = {
     const seconds: number[] = [];
     let note = "";
     try {
-      await peakOf(packhouse, true);
+      packhouse.forgetPeak();
       for (let run = 0; run < bench.runs; run += 1) {
         const deb = newDeb(run);
         const sha256 = await upload(packhouse, `${deb.name}/debian/bookworm/amd64`, deb.filename, deb.bytes);
@@ -29,7 +29,7 @@ export const oneDeb: Work = {
         seconds.push(result);
         note = `the last: ${cpu}`;
       }
-      const peakMb = await peakOf(packhouse);
+      const peakMb = packhouse.peakMb();
       const added = Array.from({ length: bench.runs }, (_, run) => newDeb(run).name);
       await expectAdded(packhouse, "bench", { count: size + bench.runs, added });
       if (size === bench.files(size)) {

@@ -6,7 +6,7 @@ import { expectAsCreaterepo, expectRpms } from "../check-yum.ts";
 import { listedRpms, newRpm } from "../inputs/rpms.ts";
 import { createrepo, createrepoAdd, createrepoCopy, createrepoFolder } from "../peers/createrepo.ts";
 import { profiled } from "../profile.ts";
-import { peakOf, repeated, rest, untilChanged, upload, withCpu } from "../steps.ts";
+import { repeated, rest, untilChanged, upload, withCpu } from "../steps.ts";
 
 /** The one pointer that leads clients to a commit. */
 const MIRRORLIST = "/yum/bench/mirrorlist";
@@ -18,7 +18,7 @@ export const oneRpm: Work = {
   async run(bench, size) {
     const packhouse = await bench.published("yum", size);
     try {
-      await peakOf(packhouse, true);
+      packhouse.forgetPeak();
       const added = new Set<string>();
       let note = "";
       const once = async (nth: number) => {
@@ -32,7 +32,7 @@ export const oneRpm: Work = {
         return result;
       };
       const seconds = await repeated(bench.runs, once);
-      const peakMb = await peakOf(packhouse);
+      const peakMb = packhouse.peakMb();
       if (bench.options.profile) console.log(await profiled(packhouse, `one-rpm-${size}`, () => once(bench.runs)));
       if (bench.files(size) === size) {
         const expected = listedRpms(await bench.rpms(size)).map(({ sha256 }) => sha256);
@@ -59,9 +59,9 @@ export const firstRpms: Work = {
     const { packhouse, commit, treeSeconds } = await withTree(bench, "yum", size);
     try {
       await rest();
-      await peakOf(packhouse, true);
+      packhouse.forgetPeak();
       const taken = await untilChanged(packhouse, MIRRORLIST, commit);
-      const peakMb = await peakOf(packhouse);
+      const peakMb = packhouse.peakMb();
       if (bench.files(size) === size) {
         const folder = await bench.rpms(size);
         const all = listedRpms(folder).map(({ sha256 }) => sha256);

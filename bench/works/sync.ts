@@ -7,7 +7,7 @@ import { openSite } from "../inputs/site.ts";
 import { aptly } from "../peers/aptly.ts";
 import { profiled } from "../profile.ts";
 import { type BenchPackhouse, startBench } from "../server/packhouse.ts";
-import { peakOf, secondsOf, until, untilPublished, withCpu } from "../steps.ts";
+import { secondsOf, until, untilPublished, withCpu } from "../steps.ts";
 
 const State = z.object({
   state: z.string(),
@@ -54,27 +54,27 @@ async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]
       });
       await untilSynced(packhouse);
     };
-    await peakOf(packhouse, true);
+    packhouse.forgetPeak();
     const { result: first, cpu } = await withCpu(packhouse, () =>
       secondsOf(async () => {
         if (bench.options.profile) console.log(await profiled(packhouse, `${name}-${size}`, begin));
         else await begin();
       }),
     );
-    const peakMb = await peakOf(packhouse);
+    const peakMb = packhouse.peakMb();
     const spans = await packhouse.act(Spans, "spans");
     console.log(countsOf(spans.map((span) => span.name)));
     const { packages } = await packhouse.call(State, "GET", "/upstream/debian");
     if (packages !== size) throw new Error(`wrong result: ${packages} packages were synced`);
     site.taken();
-    await peakOf(packhouse, true);
+    packhouse.forgetPeak();
     const again = await secondsOf(async () => {
       await packhouse.call(z.unknown(), "PUT", "/upstream/debian", {});
       await untilSynced(packhouse);
     });
     const asked = site.taken();
     if (asked.length > 1) throw new Error(`wrong result: nothing is new, and asked for was ${asked.join(", ")}`);
-    const againPeak = await peakOf(packhouse);
+    const againPeak = packhouse.peakMb();
     await checkPublished(bench, packhouse, size);
     const peers = await aptlyMirror(bench, size, site.url);
     return [

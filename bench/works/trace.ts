@@ -2,39 +2,53 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { type Bench, MOST_FILES, type Work } from "../bench.ts";
+import { type Bench, MOST_FILES, type Row, type Work } from "../bench.ts";
 import { debsIndex, newDeb } from "../inputs/debs.ts";
-import { profiled } from "../profile.ts";
+import { sampled } from "../profile.ts";
 import type { BenchPackhouse } from "../server/packhouse.ts";
 import { rest, untilChanged, upload } from "../steps.ts";
+import { stepsOf, stepTable } from "./trace-steps.ts";
 
-const Spans = z.array(z.object({ name: z.string(), start: z.number(), end: z.number(), bytes: z.number() }));
+const Spans = z.array(
+  z.object({
+    name: z.string(),
+    start: z.number(),
+    end: z.number(),
+    bytes: z.number(),
+    cpuMs: z.tuple([z.number(), z.number()]),
+    from: z.array(z.string()),
+  }),
+);
 type Spans = z.infer<typeof Spans>;
 
 /** What each step of the one-package publication costs, beside the limit: the index hashed, read and written once. */
 export const trace: Work = {
   name: "trace",
-  what: "the steps of one .deb's publication; and where the CPU is",
+  what: "the steps of one .deb's publication by a process that did none before, and by one that did; the peer is the limit",
   isQuick: true,
   async run(bench, size) {
     const packhouse = await bench.published("apt", size, { trace: true });
+    const rows: Row[] = [];
     try {
-      // The first is cold, the second is what a warm process does.
-      for (const [run, what] of ["cold", "warm"].entries()) {
+      // The second of the warm ones is told in full: code that ran often is compiled.
+      for (const [run, what] of ["cold", "warm", "warm"].entries()) {
         const sha256 = await added(packhouse, run);
+        packhouse.forgetPeak();
         await packhouse.act(Spans, "spans");
-        const seconds = await untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", () =>
-          commit(packhouse, sha256),
+        const { told, samples } = await sampled(packhouse, `one-deb-${what}-${size}`, () =>
+          untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", () => commit(packhouse, sha256)),
         );
-        console.log(`\n${what}: ${(seconds * 1000).toFixed(0)} ms\n${tableOf(await packhouse.act(Spans, "spans"))}`);
+        const spans = await packhouse.act(Spans, "spans");
+        const steps = stepsOf(spans, samples);
+        const seconds = [...steps.values()].reduce((sum, { ms }) => sum + ms, 0) / 1000;
+        const limit = await limitOf(bench, size);
+        if (run === 1) continue;
+        console.log(`\n${what}\n${stepTable(steps, limit)}\nthe limit is ${limit.told}`);
+        if (bench.options.profile) console.log(`\n${requestsOf(spans)}\n\n${told}`);
+        const peers = [{ name: "the limit", seconds: [limit.seconds], kept: false }];
+        rows.push({ work: `trace-${what}`, size, seconds: [seconds], peakMb: packhouse.peakMb(), peers });
       }
-      const sha256 = await added(packhouse, 2);
-      const told = await profiled(packhouse, `one-deb-${size}`, () =>
-        untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", () => commit(packhouse, sha256)),
-      );
-      console.log(`\n${told}`);
-      console.log(`\nthe limit: ${(await limitOf(bench, size)).told}`);
-      return [];
+      return rows;
     } finally {
       await packhouse.remove();
     }
@@ -53,7 +67,7 @@ function commit(packhouse: BenchPackhouse, sha256: string): Promise<unknown> {
 }
 
 /** What lies side by side in time is one line: its requests, from the first's begin to the last's end. */
-function tableOf(spans: Spans): string {
+function requestsOf(spans: Spans): string {
   const sorted = spans.toSorted((a, b) => a.start - b.start);
   const zero = sorted[0]?.start ?? 0;
   const lines: { name: string; count: number; start: number; end: number; bytes: number; sum: number }[] = [];
@@ -84,24 +98,31 @@ function tableOf(spans: Spans): string {
   ].join("\n");
 }
 
+type Limit = { readonly told: string; readonly seconds: number; readonly cpuSeconds: number };
+
 /** SHA-256 of an index, plain and packed; the packed one read and written once. */
-export async function limitOf(bench: Bench, size: number): Promise<{ told: string; seconds: number }> {
+export async function limitOf(bench: Bench, size: number): Promise<Limit> {
   // Beyond the sizes that have files, and of generated trees, it is told from the largest that has.
   const listed = bench.options.growth ? MOST_FILES : Math.min(size, MOST_FILES);
   const index = debsIndex(await bench.debs(listed));
   const [plain, packed] = [readFileSync(index), readFileSync(`${index}.gz`)];
-  const ms = (run: () => unknown) => {
-    const start = performance.now();
-    run();
-    return performance.now() - start;
-  };
+  const file = join(bench.folder("limit"), "index");
   const parts = {
-    [`SHA-256 of ${plain.length} bytes`]: ms(() => createHash("sha256").update(plain).digest()),
-    [`SHA-256 of ${packed.length} bytes`]: ms(() => createHash("sha256").update(packed).digest()),
-    "one read": ms(() => readFileSync(`${index}.gz`)),
-    "one write": ms(() => writeFileSync(join(bench.folder("limit"), "index"), packed)),
+    [`SHA-256 of ${plain.length} bytes`]: () => createHash("sha256").update(plain).digest(),
+    [`SHA-256 of ${packed.length} bytes`]: () => createHash("sha256").update(packed).digest(),
+    "one read": () => readFileSync(`${index}.gz`),
+    "one write": () => writeFileSync(file, packed),
   };
-  const sum = Object.values(parts).reduce((total, one) => total + one, 0);
-  const told = Object.entries(parts).map(([name, one]) => `${name} ${one.toFixed(1)} ms`);
-  return { told: `${told.join(", ")}: ${sum.toFixed(1)} ms`, seconds: (sum / 1000) * (size / listed) };
+  const told: string[] = [];
+  const before = process.cpuUsage();
+  const start = performance.now();
+  for (const [name, run] of Object.entries(parts)) {
+    const begun = performance.now();
+    run();
+    told.push(`${name} ${(performance.now() - begun).toFixed(1)} ms`);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(before);
+  const times = size / listed;
+  return { told: told.join(", "), seconds: seconds * times, cpuSeconds: ((user + system) / 1e6) * times };
 }

@@ -4,7 +4,7 @@ import { type Bench, type Work, withTree } from "../bench.ts";
 import { expectAdded, expectStanzas, readPublished } from "../check.ts";
 import { readIndex } from "../inputs/debs.ts";
 import { aptly, aptlyCopy, aptlyFolder, aptlyPublish, aptlyUpdate } from "../peers/aptly.ts";
-import { peakOf, repeated, rest, secondsOf, untilChanged } from "../steps.ts";
+import { repeated, rest, secondsOf, untilChanged } from "../steps.ts";
 
 const IN_RELEASE = "dists/stable/InRelease";
 
@@ -20,9 +20,9 @@ export const firstPublication: Work = {
       try {
         written = treeSeconds;
         await rest();
-        await peakOf(packhouse, true);
+        packhouse.forgetPeak();
         const taken = await untilChanged(packhouse, `/apt/bench/${IN_RELEASE}`, commit);
-        peaks.push(await peakOf(packhouse));
+        peaks.push(packhouse.peakMb());
         if (nth === 0) await expectAdded(packhouse, "bench", { count: size, added: [] });
         if (nth === 0 && bench.files(size) === size) {
           expectStanzas(await readPublished(packhouse, "bench"), readIndex(await bench.debs(size)));
@@ -49,6 +49,7 @@ export const nothingChanged: Work = {
     const packhouse = await bench.published("apt", size, { trace: true });
     try {
       await rest();
+      packhouse.forgetPeak();
       const Published = z.object({ seconds: z.number(), requests: z.number(), writes: z.number() });
       let note = "";
       const seconds = await repeated(bench.runs, async () => {
@@ -61,7 +62,7 @@ export const nothingChanged: Work = {
         await aptlyCopy(kept, copy);
         return aptlyUpdate(copy);
       });
-      return [{ work: "nothing-changed", size, seconds, peakMb: await peakOf(packhouse), peers, note }];
+      return [{ work: "nothing-changed", size, seconds, peakMb: packhouse.peakMb(), peers, note }];
     } finally {
       await packhouse.remove();
     }
@@ -75,7 +76,7 @@ export const secondRepo: Work = {
   async run(bench, size) {
     const packhouse = await bench.published("apt", size);
     try {
-      await peakOf(packhouse, true);
+      packhouse.forgetPeak();
       const seconds = await repeated(bench.runs, async (nth) => {
         const name = `fork-${nth}`;
         await packhouse.call(z.unknown(), "POST", "/repo", { name, type: "apt", architectures: ["amd64"] });
@@ -84,7 +85,7 @@ export const secondRepo: Work = {
           packhouse.call(z.unknown(), "PUT", `/repo/${name}/packages`, { sync: { name: "bench", type: "repo" } }),
         );
       });
-      const peakMb = await peakOf(packhouse);
+      const peakMb = packhouse.peakMb();
       if (bench.files(size) === size) {
         expectStanzas(await readPublished(packhouse, "fork-0"), await readPublished(packhouse, "bench"));
       }
