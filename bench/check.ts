@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import { isDeepStrictEqual } from "node:util";
 import { createGunzip, gunzipSync } from "node:zlib";
 import { sha256Of } from "../shared/blob.ts";
-import { ADDED } from "./inputs/debs.ts";
+import { isAdded } from "./inputs/added.ts";
 import type { BenchPackhouse } from "./server/packhouse.ts";
 
 /** What apt would see: the index that a signed InRelease leads to, each hash on the way checked. Stanza by stanza. */
@@ -45,7 +45,7 @@ export async function expectAdded(
   expected: { readonly count: number; readonly added: readonly string[] },
 ): Promise<void> {
   const names = await readNames(packhouse, name);
-  const added = names.filter((one) => one.startsWith(ADDED));
+  const added = names.filter(isAdded);
   const wanted = expected.added.toSorted();
   if (names.length !== expected.count || !isDeepStrictEqual(added, wanted)) {
     refuse(`${names.length} packages, ${expected.count} expected; added are ${added}, not ${wanted}`);

@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { sha256Of } from "../../shared/blob.ts";
 import { arOf, DEBIAN_BINARY, tarOf } from "../../test/support/deb-builder.ts";
 import { gnupgHome } from "../peers/programs.ts";
+import { addedName } from "./added.ts";
 import { keptFolder } from "./folder.ts";
 import type { Source, Stanza } from "./stanzas.ts";
 
@@ -31,12 +32,9 @@ export function debName({ name, version, architecture }: Pick<Stanza, "name" | "
   return `${name}_${version.replace(/^\d+:/, "")}_${architecture}.deb`;
 }
 
-/** With this begin the names of what is added while measuring, and no others. */
-export const ADDED = "packhouse-bench-";
-
 /** A package that is in none of the inputs; each number is another one. */
 export function newDeb(number: number): { name: string; filename: string; bytes: Buffer } {
-  const stanza = { name: `${ADDED}${number}`, version: "1.0-1", architecture: "amd64" };
+  const stanza = { name: addedName(number), version: "1.0-1", architecture: "amd64" };
   const control =
     `Package: ${stanza.name}\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: Bench <bench@example.org>\n` +
     "Depends: libc6 (>= 2.36)\nSection: misc\nPriority: optional\nDescription: added while measuring\n";

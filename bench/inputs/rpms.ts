@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import { sha256Of } from "../../shared/blob.ts";
 import { TYPE } from "../../shared/yum/header.ts";
 import { buildRpm, numbers, type RpmSpec, type Sense, text, texts } from "../../test/support/rpm-builder.ts";
+import { addedName } from "./added.ts";
 import { keptFolder } from "./folder.ts";
 import { sequence } from "./generate.ts";
 import type { Source, Stanza } from "./stanzas.ts";
@@ -80,7 +81,7 @@ function specOf({ name, version, architecture, control }: Stanza, random: () => 
 
 /** A package that is in none of the inputs; each number is another one. */
 export function newRpm(number: number): { name: string; filename: string; bytes: Buffer } {
-  const name = `packhouse-bench-${number}`;
+  const name = addedName(number);
   const provides: Sense[] = [[name, EQUAL, "1.0-1"]];
   const files = [{ path: `/usr/bin/${name}`, mode: 0o100755 }];
   return { name, filename: `${name}-1.0-1.noarch.rpm`, bytes: rpmOf({ name, provides, files }) };

@@ -5,6 +5,7 @@ import { rowsByHash } from "../../shared/tree/hashes.ts";
 import { aptKey, PACKAGES, yumKey } from "../../shared/tree/layout.ts";
 import { packageChunks } from "../../shared/yum/chunks.ts";
 import { readRpm } from "../../shared/yum/rpm.ts";
+import { lettersAt } from "../inputs/added.ts";
 import { generateStanzas } from "../inputs/generate.ts";
 import { rpmsOf } from "../inputs/rpms.ts";
 
@@ -42,15 +43,18 @@ function halves<T>(patterns: readonly T[], isFirst: (pattern: T) => boolean, cou
   };
 }
 
-function nameOf(nth: number, name: string): string {
-  return `p${String(nth).padStart(7, "0")}-${name}`;
+/** In the order of their numbers within each half, and spread over the alphabet as the names of what is added are. */
+function nameOf(nth: number, name: string, count: number): string {
+  const half = Math.ceil(count / 2);
+  const place = nth < half ? nth / half : (nth - half) / (count - half);
+  return `${lettersAt(place)}${String(nth).padStart(7, "0")}-${name}`;
 }
 
 function aptMaker(count: number): Maker {
   const patternOf = halves(generateStanzas(PATTERNS), ({ architecture }) => architecture === "all", count);
   return (nth, sha256) => {
     const { name, version, architecture, control } = patternOf(nth);
-    const own = nameOf(nth, name);
+    const own = nameOf(nth, name, count);
     const filename = `${own}_${version}_${architecture}.deb`;
     const sizeBytes = control.length;
     const text = Buffer.from(control.replace(/^Package:.*$/m, `Package: ${own}`));
@@ -70,7 +74,7 @@ async function yumMaker(count: number): Promise<Maker> {
   const patternOf = halves(patterns, ({ rpm }) => rpm.architecture === "noarch", count);
   return (nth, sha256) => {
     const { rpm: pattern, sizeBytes } = patternOf(nth);
-    const rpm = { ...pattern, name: nameOf(nth, pattern.name) };
+    const rpm = { ...pattern, name: nameOf(nth, pattern.name, count) };
     const filename = `${rpm.name}-${rpm.version}-${rpm.release}.${rpm.architecture}.rpm`;
     const href = `pool/${sha256}/${filename}`;
     const chunks = packageChunks({ rpm, sha256, sizeBytes, href, fileTime: rpm.buildTime });

@@ -83,7 +83,7 @@ export const diffAndBack: Work = {
       const map = await uploaded(packhouse, 0, 5);
       const later = await add(packhouse, map);
       await untilPublished(packhouse, "bench");
-      const names = Array.from({ length: 5 }, (_, number) => newDeb(number).name);
+      const names = Array.from({ length: 5 }, (_, number) => newDeb(number).name).sort();
       await expectAdded(packhouse, "bench", { count: size + 5, added: names });
       const diff = await repeated(bench.runs, () =>
         secondsOf(async () => {

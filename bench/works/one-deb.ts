@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Bench, Work } from "../bench.ts";
 import { expectAdded, expectStanzas, readPublished } from "../check.ts";
-import { ADDED, newDeb, readIndex } from "../inputs/debs.ts";
+import { isAdded } from "../inputs/added.ts";
+import { newDeb, readIndex } from "../inputs/debs.ts";
 import { aptlyAdd, aptlyCopy, aptlyFolder } from "../peers/aptly.ts";
 import { repreproAdd, repreproCopy, repreproFolder } from "../peers/reprepro.ts";
 import { rest, untilChanged, upload, withCpu } from "../steps.ts";
@@ -34,7 +35,7 @@ export const oneDeb: Work = {
       await expectAdded(packhouse, "bench", { count: size + bench.runs, added });
       if (size === bench.files(size)) {
         const published = await readPublished(packhouse, "bench");
-        const before = published.filter((stanza) => !stanza.startsWith(`Package: ${ADDED}`));
+        const before = published.filter((stanza) => !isAdded(/^Package: (.*)$/m.exec(stanza)?.[1] ?? ""));
         expectStanzas(before, readIndex(await bench.debs(size)));
       }
       return [{ work: "one-deb", size, seconds, peakMb, peers: await peers(bench, size), note }];
