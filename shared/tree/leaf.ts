@@ -96,21 +96,38 @@ function endsLeaf(key: string): boolean {
   return Number.parseInt(hash("sha256", key, "hex").slice(0, 8), 16) % MEAN_ENTRIES === 0;
 }
 
-/** Stores a leaf and its fragments; one write for each and one for the leaf. */
+/**
+ * Stores a leaf and its fragments; one write for each and one for the leaf, all at a time: nothing refers to the leaf yet. Its rows
+ * are told while its fragments are compressed.
+ */
 export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Promise<LeafRef> {
   const first = entries[0];
   if (!first) throw new Error("a leaf has at least one entry");
   const kinds = kindsOf(entries);
-  const fragments = Object.fromEntries(
-    await Promise.all(
-      kinds.map(async (kind): Promise<[string, Fragment]> => {
-        const plain = Buffer.concat(entries.map((entry) => entry.chunks[kind] ?? Buffer.alloc(0)));
-        const packed = await gzipAsync(plain);
-        return [kind, { sha256: await store.putBlob(packed), sizeBytes: packed.length, plainBytes: plain.length }];
-      }),
-    ),
-  );
-  // JSON leaves out what is undefined.
+  const packing = Promise.all(kinds.map((kind) => packFragment(entries, kind)));
+  const rows = rowsText(entries, kinds);
+  const packed = await packing;
+  const fragments = Object.fromEntries(packed.map(({ kind, fragment }) => [kind, fragment]));
+  const names = JSON.stringify(namesOf(fragments));
+  const [sha256] = await Promise.all([
+    store.putBlob(Buffer.from(`{"fragments":${names},"rows":${rows}}`)),
+    ...packed.map(({ bytes }) => store.putBlob(bytes)),
+  ]);
+  return { first: first.key, count: entries.length, sha256, fragments };
+}
+
+async function packFragment(
+  entries: readonly Entry[],
+  kind: string,
+): Promise<{ readonly kind: string; readonly fragment: Fragment; readonly bytes: Buffer }> {
+  const plain = Buffer.concat(entries.flatMap((entry) => entry.chunks[kind] ?? []));
+  // In one piece, as a rule: many small ones would be joined again.
+  const bytes = await gzipAsync(plain, { chunkSize: Math.max(MIN_CHUNK_BYTES, plain.length >> 1) });
+  return { kind, fragment: { sha256: sha256Of(bytes), sizeBytes: bytes.length, plainBytes: plain.length }, bytes };
+}
+
+/** JSON leaves out what is undefined. */
+function rowsText(entries: readonly Entry[], kinds: readonly string[]): string {
   const rows = entries.map(({ key, files, chunks }) => ({
     key,
     files: files.map(({ name, sha256, sizeBytes, url, upstream }) => {
@@ -118,8 +135,7 @@ export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Pr
     }),
     lengths: lengthsOf(kinds, chunks),
   }));
-  const bytes = Buffer.from(JSON.stringify({ fragments: namesOf(fragments), rows }));
-  return { first: first.key, count: entries.length, sha256: await store.putBlob(bytes), fragments };
+  return JSON.stringify(rows);
 }
 
 function kindsOf(entries: readonly Entry[]): string[] {

@@ -2,7 +2,9 @@ import type { Entry } from "./entry.ts";
 import { type BlobStore, LeafCutter, type LeafRef, writeLeaf } from "./leaf.ts";
 import { type Tree, writeRoot } from "./root.ts";
 
-const PARALLEL_LEAVES = 4;
+/** So many wait for the store together, but for what is in memory of them. */
+const PARALLEL_LEAVES = 12;
+const PARALLEL_BYTES = 16 * 1024 * 1024;
 
 /**
  * Writes the tree of entries that come in the order of their keys, each key once: the same that edits would come to. A few leaves
@@ -16,22 +18,26 @@ export async function writeTree(
   groupOf: (key: string) => string,
 ): Promise<Tree> {
   const cutter = new LeafCutter(groupOf);
-  const leaves: LeafRef[] = [];
-  const writing = new Set<Promise<void>>();
+  const leaves: Promise<LeafRef>[] = [];
+  const writing = new Set<Promise<LeafRef>>();
+  let writingBytes = 0;
   const write = async (ended: readonly Entry[][]) => {
     for (const leaf of ended) {
       if (leaf.length === 0) continue;
-      const index = leaves.length;
-      // Holds its place: leaves are in the order of their keys, in whatever order they are stored.
-      leaves.push({ first: leaf[0]?.key ?? "", count: leaf.length, sha256: PENDING, fragments: {} });
-      const one: Promise<void> = writeLeaf(store, leaf).then((written) => {
-        leaves[index] = written;
+      const bytes = textBytesOf(leaf);
+      const one = writeLeaf(store, leaf).then((written) => {
         writing.delete(one);
+        writingBytes -= bytes;
+        return written;
       });
-      // What fails while the next entries are awaited is told by the race behind, or at the end.
+      // What fails stays among them: it is told by the race, or at the end.
       one.catch(() => {});
+      leaves.push(one);
       writing.add(one);
-      if (writing.size >= PARALLEL_LEAVES) await Promise.race(writing);
+      writingBytes += bytes;
+      while (writing.size >= PARALLEL_LEAVES || (writing.size > 0 && writingBytes > PARALLEL_BYTES)) {
+        await Promise.race(writing);
+      }
     }
   };
   let last: string | undefined;
@@ -46,7 +52,11 @@ export async function writeTree(
   } finally {
     await Promise.all(writing);
   }
-  return writeRoot(store, leaves);
+  return writeRoot(store, await Promise.all(leaves));
 }
 
-const PENDING = "" as LeafRef["sha256"];
+function textBytesOf(leaf: readonly Entry[]): number {
+  let bytes = 0;
+  for (const { chunks } of leaf) for (const kind in chunks) bytes += chunks[kind]?.length ?? 0;
+  return bytes;
+}

@@ -1,6 +1,7 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { sha256Of } from "../../shared/blob.ts";
+import type { BlobStore } from "../../shared/tree/leaf.ts";
 import { writeTree } from "../../shared/tree/write.ts";
 import { memoryBlobs } from "../support/memory-blobs.ts";
 import { byAptIndex, editedBy, entryAt, puts } from "../support/memory-trees.ts";
@@ -52,6 +53,49 @@ test("entries out of order are refused, and so is a key that comes twice", async
 test("a leaf that cannot be stored ends the writing, with what was wrong", async () => {
   const store = memoryBlobs();
   const failing = { ...store, putBlob: () => Promise.reject(new Error("the disk is full")) };
-  const entries = Array.from({ length: 6000 }, (_, index) => entryAt(`s/m/all/p${String(index).padStart(5, "0")}_1`));
-  await expect(writeTree(failing, streamed(entries), byAptIndex)).rejects.toThrow("the disk is full");
+  let read = 0;
+  const entries = (async function* () {
+    for (; read < 50_000; read += 1) yield entryAt(keyAt(read));
+  })();
+  await expect(writeTree(failing, entries, byAptIndex)).rejects.toThrow("the disk is full");
+  // The mean leaf has 512.
+  expect(read).toBeLessThan(20_000);
 });
+
+test.each([
+  ["12 leaves and their fragments", 512, 12 * 2, (index: number) => entryAt(keyAt(index))],
+  [
+    "16 MB of text and what passes it",
+    1,
+    3 * 2,
+    (index: number) => ({
+      ...entryAt(keyAt(index).replace("all", String(index + 10))),
+      chunks: { Packages: Buffer.alloc(6 << 20, "x") },
+    }),
+  ],
+])("at most %s wait for the store together, and nothing more is read meanwhile", async (_, mean, puts, entryOf) => {
+  const store = memoryBlobs();
+  const { promise: isOpen, resolve: open } = Promise.withResolvers<void>();
+  const [waiting, read] = [{ puts: 0 }, { entries: 0 }];
+  const slow: BlobStore = {
+    ...store,
+    async putBlob(bytes) {
+      waiting.puts += 1;
+      await isOpen;
+      return store.putBlob(bytes);
+    },
+  };
+  const most = 60 * mean;
+  const entries = (async function* () {
+    for (; read.entries < most; read.entries += 1) yield entryOf(read.entries);
+  })();
+  const writing = writeTree(slow, entries, byAptIndex);
+  await vi.waitFor(() => expect(waiting.puts).toBe(puts), 10_000);
+  expect(read.entries).toBeLessThan(most / 2);
+  open();
+  expect(await writing).toMatchObject({ count: most });
+});
+
+function keyAt(index: number): string {
+  return `s/m/all/p${String(index).padStart(6, "0")}_1`;
+}
