@@ -21,6 +21,10 @@ export async function readPublished(packhouse: BenchPackhouse, name: string, sui
     .filter((stanza) => stanza !== "");
 }
 
+export function packageOf(stanza: string): string {
+  return /^Package: (.*)$/m.exec(stanza)?.[1] ?? "";
+}
+
 /** The names in the same, sorted; of any size, for it is never unpacked as a whole. */
 export async function readNames(packhouse: BenchPackhouse, name: string, suite = "stable"): Promise<string[]> {
   const { bytes, plainSha256 } = await indexOf(packhouse, name, suite);

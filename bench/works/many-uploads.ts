@@ -1,7 +1,11 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
 import { countsOf } from "../../test/support/surface-cost.ts";
-import type { Work } from "../bench.ts";
-import { expectAdded } from "../check.ts";
+import type { Bench, Work } from "../bench.ts";
+import { expectAdded, packageOf, readPublished } from "../check.ts";
+import { expectAsFtparchive } from "../check-apt.ts";
+import { isAdded } from "../inputs/added.ts";
 import { newDeb } from "../inputs/debs.ts";
 import { profiled } from "../profile.ts";
 import { repoState, rest, secondsOf, send, until, untilPublished, withCpu } from "../steps.ts";
@@ -50,6 +54,7 @@ export const manyUploads: Work = {
       const publications = spans.filter(({ name }) => name === "objects.putPointer").length / POINTERS;
       const added = Array.from({ length: UPLOADS }, (_, number) => newDeb(number).name);
       await expectAdded(packhouse, "bench", { count: size + UPLOADS, added });
+      expectUploads(bench, await readPublished(packhouse, "bench"));
       const commits = (await repoState(packhouse, "bench")).commit - before.commit;
       const note = `${cpu}, all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${spans.length} requests to table, store and queues`;
       console.log(countsOf(spans.map(({ name }) => name)));
@@ -59,3 +64,17 @@ export const manyUploads: Work = {
     }
   },
 };
+
+/** Throws unless what was uploaded is published as apt-ftparchive tells of it. */
+function expectUploads(bench: Bench, published: readonly string[]): void {
+  const folder = bench.folder("many-uploads");
+  mkdirSync(join(folder, "pool"));
+  for (let number = 0; number < UPLOADS; number += 1) {
+    const { filename, bytes } = newDeb(number);
+    writeFileSync(join(folder, "pool", filename), bytes);
+  }
+  expectAsFtparchive(
+    published.filter((stanza) => isAdded(packageOf(stanza))),
+    folder,
+  );
+}

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Bench, Work } from "../bench.ts";
-import { expectAdded, expectStanzas, readPublished } from "../check.ts";
+import { expectAdded, expectStanzas, packageOf, readPublished } from "../check.ts";
 import { isAdded } from "../inputs/added.ts";
 import { newDeb, readIndex } from "../inputs/debs.ts";
 import { aptlyAdd, aptlyCopy, aptlyFolder } from "../peers/aptly.ts";
@@ -35,7 +35,7 @@ export const oneDeb: Work = {
       await expectAdded(packhouse, "bench", { count: size + bench.runs, added });
       if (size === bench.files(size)) {
         const published = await readPublished(packhouse, "bench");
-        const before = published.filter((stanza) => !isAdded(/^Package: (.*)$/m.exec(stanza)?.[1] ?? ""));
+        const before = published.filter((stanza) => !isAdded(packageOf(stanza)));
         expectStanzas(before, readIndex(await bench.debs(size)));
       }
       return [{ work: "one-deb", size, seconds, peakMb, peers: await peers(bench, size), note }];

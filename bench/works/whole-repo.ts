@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Bench, type Work, withTree } from "../bench.ts";
 import { expectAdded, expectStanzas, readPublished } from "../check.ts";
+import { expectAsFtparchive } from "../check-apt.ts";
 import { readIndex } from "../inputs/debs.ts";
 import { aptly, aptlyCopy, aptlyFolder, aptlyPublish, aptlyUpdate } from "../peers/aptly.ts";
 import { repeated, rest, secondsOf, untilChanged } from "../steps.ts";
@@ -25,7 +26,9 @@ export const firstPublication: Work = {
         peaks.push(packhouse.peakMb());
         if (nth === 0) await expectAdded(packhouse, "bench", { count: size, added: [] });
         if (nth === 0 && bench.files(size) === size) {
-          expectStanzas(await readPublished(packhouse, "bench"), readIndex(await bench.debs(size)));
+          const published = await readPublished(packhouse, "bench");
+          expectStanzas(published, readIndex(await bench.debs(size)));
+          expectAsFtparchive(published, await bench.debs(size));
         }
         return taken;
       } finally {
