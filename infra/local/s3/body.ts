@@ -102,9 +102,8 @@ export async function receive(
     waitingBytes = 0;
     await writing;
   };
-  // The request must outlive an error here, for its answer goes over the same connection.
-  for await (const chunk of call.req.iterator({ destroyOnReturn: false })) {
-    for (const bytes of decoder ? decoder.push(chunk) : [chunk]) {
+  for await (const chunk of call.body) {
+    for (const bytes of decoder ? decoder.push(viewOf(chunk)) : [chunk]) {
       received += bytes.length;
       if (received > sizeBytes) throw incomplete();
       waiting.push(bytes);
@@ -118,6 +117,10 @@ export async function receive(
   const digests = running.digests();
   const claimed = verifyClaims(claims, digests, decoder?.trailers ?? new Map());
   return { sizeBytes, digests, claimed };
+}
+
+function viewOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function incomplete(): S3Error {

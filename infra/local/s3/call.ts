@@ -8,10 +8,23 @@ import { S3Error } from "./errors.ts";
 import type { DataFiles } from "./files.ts";
 import type { Objects } from "./objects.ts";
 
+/** A request as it came, over whatever way. */
+export type StoreRequest = {
+  method: string;
+  /** Path and query. */
+  url: string;
+  /** Names in lower case, a repeated one joined by commas. */
+  headers: Readonly<Record<string, string>>;
+  body: AsyncIterable<Uint8Array>;
+  /** Whether nobody waits for the answer any more. */
+  isGone(): boolean;
+};
+
 /** One request, taken apart and verified. */
 export type Call = {
-  req: IncomingMessage;
   method: string;
+  url: string;
+  body: AsyncIterable<Uint8Array>;
   /** Empty where the request is about all buckets. */
   bucket: string;
   /** Empty where the request is about a bucket. */
@@ -55,8 +68,19 @@ function headerText(latin1: string): string {
   }
 }
 
+export function requestOf(req: IncomingMessage): StoreRequest {
+  return {
+    method: req.method ?? "GET",
+    url: req.url ?? "/",
+    headers: headersOf(req),
+    // The request must outlive an error in its midst, for its answer goes over the same connection.
+    body: req.iterator({ destroyOnReturn: false }),
+    isGone: () => req.destroyed && !req.complete,
+  };
+}
+
 /** Headers as they came, a repeated one joined by commas: Node drops the second of some. */
-export function headersOf(req: IncomingMessage): Record<string, string> {
+function headersOf(req: IncomingMessage): Record<string, string> {
   const headers: Record<string, string> = Object.create(null);
   for (let i = 0; i + 1 < req.rawHeaders.length; i += 2) {
     const name = req.rawHeaders[i]?.toLowerCase() ?? "";

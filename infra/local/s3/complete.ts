@@ -48,7 +48,7 @@ export async function completeMultipartUpload(store: Store, call: Call): Promise
   });
   const { checksum } = entry;
   const values = elements({
-    Location: `http://${call.headers.host ?? ""}${call.req.url?.split("?")[0] ?? ""}`,
+    Location: `http://${call.headers.host ?? ""}${call.url.split("?")[0] ?? ""}`,
     Bucket: bucket,
     Key: key,
     ETag: etagHeader(entry.etag),

@@ -4,7 +4,16 @@ import { pipeline } from "node:stream/promises";
 import type { LocalDatabase } from "../database.ts";
 import { type SigV4Credentials, verifySigV4 } from "../sigv4.ts";
 import { makeBucket } from "./buckets.ts";
-import { type Answer, type Call, headersOf, requestId, type Store, targetOf, withQueryHeaders } from "./call.ts";
+import {
+  type Answer,
+  type Call,
+  requestId,
+  requestOf,
+  type Store,
+  type StoreRequest,
+  targetOf,
+  withQueryHeaders,
+} from "./call.ts";
 import { asS3Error, refused, type S3Error } from "./errors.ts";
 import { refuseUnknownWishes } from "./fields.ts";
 import { openDataFiles } from "./files.ts";
@@ -55,6 +64,8 @@ export type StoredObject = {
 
 export type ObjectStore = {
   handle(req: IncomingMessage, res: ServerResponse): void;
+  /** The same for a request that came over no socket; undefined where nobody waits for it. Never throws. */
+  answer(request: StoreRequest): Promise<Answer | undefined>;
   /** Does nothing when it exists. */
   createBucket(name: string): void;
   /** For reading in this process, without a signature. */
@@ -76,29 +87,38 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
   const objects = openObjects(db, files, now, options.onCreated);
   const store: Store = { db, files, objects, region, now };
 
-  async function callOf(req: IncomingMessage, id: string): Promise<Call> {
-    const [method, url, sent] = [req.method ?? "GET", req.url ?? "/", headersOf(req)];
+  async function callOf({ method, url, headers: sent, body }: StoreRequest, id: string): Promise<Call> {
     const target = targetOf(url, pathPrefix);
     const options = { service: "s3", region, credentials, now: now(), hosts: publicHosts };
     const verdict = await verifySigV4({ method, url, headers: sent }, options);
     if (!verdict.ok) throw refused(verdict);
     const headers = withQueryHeaders(sent, target.query);
-    return { req, method, ...target, headers, requestId: id, signature: verdict };
+    return { method, url, body, ...target, headers, requestId: id, signature: verdict };
+  }
+
+  async function answer(request: StoreRequest): Promise<Answer | undefined> {
+    const id = requestId();
+    try {
+      const call = await callOf(request, id);
+      const operation = operationOf(call);
+      refuseUnknownWishes(call.headers);
+      return whole(await operation(store, call), id);
+    } catch (error) {
+      if (request.isGone()) return undefined;
+      const answered = asS3Error(error);
+      if (answered !== error) onFault(error);
+      return whole(errorAnswer(answered, request, id), id);
+    }
   }
 
   async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const id = requestId();
     try {
-      const call = await callOf(req, id);
-      const operation = operationOf(call);
-      refuseUnknownWishes(call.headers);
-      await send(res, id, await operation(store, call));
+      const answered = await answer(requestOf(req));
+      if (answered) await send(res, answered);
     } catch (error) {
-      if (req.destroyed && !req.complete) return;
-      const answered = asS3Error(error);
-      if (answered !== error) onFault(error);
+      onFault(error);
       if (res.headersSent) res.destroy();
-      else await send(res, id, errorAnswer(answered, req, id));
+      else res.writeHead(500).end();
     } finally {
       // Node reads away a body that nobody began to read; one that was given up half-way it leaves to us. Without this
       // the next request on the connection would never be seen.
@@ -108,6 +128,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
 
   return {
     handle: (req, res) => void serve(req, res).catch(() => res.destroy()),
+    answer,
     createBucket: (name) => void makeBucket(store, name),
     open: (bucket, key) => openObject(store, bucket, key),
     sweepGarbage: (olderThanMs) => garbage.sweepGarbage(db, files, now(), olderThanMs),
@@ -116,23 +137,26 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
   };
 }
 
-function errorAnswer(error: S3Error, req: IncomingMessage, id: string): Answer {
-  const path = (req.url ?? "/").split("?")[0] ?? "/";
-  const bodyless = req.method === "HEAD" || error.status === 304;
+function errorAnswer(error: S3Error, { method, url }: StoreRequest, id: string): Answer {
+  const path = url.split("?")[0] ?? "/";
+  const bodyless = method === "HEAD" || error.status === 304;
   return { status: error.status, headers: error.headers, ...(bodyless ? {} : { body: error.toXml(path, id) }) };
 }
 
-async function send(res: ServerResponse, id: string, { status, headers = {}, body }: Answer): Promise<void> {
-  res.statusCode = status;
-  res.setHeader("x-amz-request-id", id);
-  res.setHeader("x-amz-id-2", "packhouse");
+/** With the headers that every answer has. */
+function whole({ status, headers, body }: Answer, id: string): Answer {
+  const all: Record<string, string> = { "x-amz-request-id": id, "x-amz-id-2": "packhouse" };
   if (typeof body === "string") {
-    res.setHeader("content-type", "application/xml");
-    res.setHeader("content-length", Buffer.byteLength(body));
-  }
-  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+    all["content-type"] = "application/xml";
+    all["content-length"] = String(Buffer.byteLength(body));
+  } else if (body === undefined && status === 200) all["content-length"] = "0";
+  Object.assign(all, headers);
+  return body === undefined ? { status, headers: all } : { status, headers: all, body };
+}
+
+async function send(res: ServerResponse, { status, headers, body }: Answer): Promise<void> {
+  res.writeHead(status, headers);
   if (body === undefined || typeof body === "string" || body instanceof Uint8Array) {
-    if (body === undefined && status === 200 && !res.hasHeader("content-length")) res.setHeader("content-length", 0);
     res.end(body);
     return;
   }
