@@ -36,6 +36,8 @@ const SDK_FILES = [
   "shared/store/dynamo.ts",
   "shared/objects/s3.ts",
   "shared/objects/s3-answers.ts",
+  "shared/objects/s3-list.ts",
+  "shared/objects/s3-put.ts",
   "shared/objects/presign.ts",
   "shared/objects/multipart.ts",
   "shared/objects/multipart-copy.ts",

@@ -16,6 +16,7 @@ import { type MultipartObjects, multipartObjectsOf } from "./multipart.ts";
 import { type PartCopies, partCopiesOf } from "./multipart-copy.ts";
 import { lifeOf, signing } from "./presign.ts";
 import { absentIf404, fullObject, unless412, withSource } from "./s3-answers.ts";
+import { type BlobLists, blobListsOf } from "./s3-list.ts";
 import { plainPutsOf } from "./s3-put.ts";
 
 export type Upload = {
@@ -51,7 +52,8 @@ export type PointerState = { readonly etag: string | undefined; readonly metadat
 
 /** The bucket. Each method is one request unless it says otherwise. */
 export type Objects = MultipartObjects &
-  PartCopies & {
+  PartCopies &
+  BlobLists & {
     /** Stores bytes under their hash, unless they are there already; `sha256` where the caller knows it, as the store checks. */
     putBlob(bytes: Uint8Array, sha256?: Sha256): Promise<Sha256>;
     /**
@@ -99,7 +101,14 @@ export type Objects = MultipartObjects &
 /** `presigner` signs for the address that uploaders reach; it may differ from the one the functions use. */
 export function objectsOf(client: S3Client, presigner: S3Client, bucket: string): Objects {
   const at = (key: ObjectKey) => ({ Bucket: bucket, Key: pathOf(key) });
-  const blob = (sha256: Sha256): ObjectKey => ({ kind: "blob", sha256 });
+  const blob = (sha256: Sha256) => ({ kind: "blob", sha256 }) as const;
+  const blobPut = (sha256: Sha256) => ({
+    ...at(blob(sha256)),
+    ContentType: "application/octet-stream",
+    CacheControl: cacheControlOf(blob(sha256)),
+    ChecksumSHA256: base64Of(sha256),
+    IfNoneMatch: "*",
+  });
   const plainPut = plainPutsOf(client, bucket);
   const incomingKey = (uploadId: string): ObjectKey => ({ kind: "incoming", uploadId });
 
@@ -111,42 +120,17 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
   return {
     ...multipartObjectsOf(client, presigner, bucket),
     ...partCopiesOf(client, bucket),
+    ...blobListsOf(client, bucket),
     blobSize,
 
     async putBlob(bytes, sha256 = sha256Of(bytes)) {
-      const key = blob(sha256);
-      const headers = {
-        "content-type": "application/octet-stream",
-        "cache-control": cacheControlOf(key),
-        "x-amz-checksum-sha256": base64Of(sha256),
-        "if-none-match": "*",
-      };
-      if (await plainPut({ path: pathOf(key), bytes, sha256, headers })) return sha256;
-      await unless412(() =>
-        client.send(
-          new PutObjectCommand({
-            ...at(key),
-            Body: bytes,
-            ContentType: "application/octet-stream",
-            CacheControl: cacheControlOf(key),
-            ChecksumSHA256: base64Of(sha256),
-            IfNoneMatch: "*",
-          }),
-        ),
-      );
+      if (await plainPut(blob(sha256), bytes, sha256)) return sha256;
+      await unless412(() => client.send(new PutObjectCommand({ ...blobPut(sha256), Body: bytes })));
       return sha256;
     },
 
     async putBlobStream(sha256, sizeBytes, bytes) {
-      const key = blob(sha256);
-      const put = {
-        ...at(key),
-        ContentLength: sizeBytes,
-        ContentType: "application/octet-stream",
-        CacheControl: cacheControlOf(key),
-        ChecksumSHA256: base64Of(sha256),
-        IfNoneMatch: "*",
-      };
+      const put = { ...blobPut(sha256), ContentLength: sizeBytes };
       const written = await unless412(() =>
         withSource(bytes, (Body, abortSignal) => client.send(new PutObjectCommand({ ...put, Body }), { abortSignal })),
       );

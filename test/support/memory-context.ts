@@ -114,6 +114,11 @@ function objectsOver(blobs: MemoryBlobs, pointers: Map<string, Pointer>): Object
     openBlob: blobs.openBlob,
     blobSource: notHere,
     blobSize: async (sha256) => blobs.held.get(sha256)?.length,
+    listBlobs: async (first, last) => {
+      const found = [...blobs.held].filter(([sha256]) => sha256 >= first && sha256 <= last).sort();
+      const page = found.slice(0, 1000).map(([sha256, { length }]) => ({ sha256, sizeBytes: length }));
+      return { blobs: page, upTo: found.length > page.length ? page.at(-1)?.sha256 : undefined };
+    },
     presignUpload: notHere,
     beginParts: notHere,
     presignParts: notHere,
