@@ -1,11 +1,6 @@
-import pMap from "p-map";
 import { z } from "zod";
 import type { Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
-import { UpstreamError, UpstreamFault } from "../upstream/fetch-error.ts";
-import { rememberLearned } from "./learned.ts";
-import { type Offered, type Taken, takeFile } from "./take.ts";
-import { addressOf, type Upstream } from "./upstream.ts";
 
 const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
 
@@ -29,8 +24,6 @@ const BATCH_FILES = 200;
 const BATCH_BYTES = 256 * 1024 * 1024;
 /** Who ends a batch counts all: so many at most, but for their bytes. */
 const MOST_BATCHES = 400;
-const PARALLEL = 4;
-
 /** Lists files in batches, each a blob; one batch is in memory at a time. */
 export class BatchWriter {
   readonly lists: Sha256[] = [];
@@ -66,50 +59,4 @@ export class BatchWriter {
 
 export async function readBatch(ctx: Context, sha256: Sha256): Promise<WantedFile[]> {
   return Batch.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(sha256)).toString("utf8")));
-}
-
-/**
- * Copies what is not ours yet, and remembers what turned out to be the SHA-256 of files that came without. Of `mirrors`, what the
- * first does not give is asked of the others.
- */
-export async function copyFiles(
-  ctx: Context,
-  upstream: Upstream,
-  { files, mirrors }: { files: readonly WantedFile[]; mirrors: readonly string[] },
-): Promise<{ packages: number; bytes: number }> {
-  const address = await addressOf(ctx, upstream);
-  const sizes = await pMap(
-    files,
-    async (file) => {
-      if ("sha256" in file) {
-        const checksum = { algorithm: "sha256" as const, value: file.sha256 };
-        return (await takeFromAny(ctx, address, { ...file, checksum }, mirrors)).sizeBytes;
-      }
-      const taken = await takeFromAny(ctx, address, file, mirrors);
-      await rememberLearned(ctx, upstream, file, taken);
-      return taken.sizeBytes;
-    },
-    { concurrency: PARALLEL },
-  );
-  return { packages: files.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
-}
-
-async function takeFromAny(
-  ctx: Context,
-  address: string,
-  file: Offered,
-  [first, ...others]: readonly string[],
-): Promise<Taken> {
-  try {
-    return await takeFile(ctx, address, file);
-  } catch (error) {
-    if (!(error instanceof UpstreamError) && !(error instanceof UpstreamFault)) throw error;
-    if (first === undefined || !file.url.startsWith(first)) throw error;
-    for (const other of others) {
-      const url = `${other}${file.url.slice(first.length)}`;
-      const taken = await takeFile(ctx, address, { ...file, url }).catch(() => undefined);
-      if (taken) return taken;
-    }
-    throw error;
-  }
 }

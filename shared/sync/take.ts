@@ -20,20 +20,39 @@ export type Taken = { readonly sha256: Sha256; readonly sizeBytes: number };
 /** The store takes single objects up to this size, and a function's disk not much more. */
 export const MOST_FILE_BYTES = 5 * 1024 * 1024 * 1024;
 
-/**
- * Has a file of an upstream in our store. Where its SHA-256 and size are known, the store itself refuses other bytes, and what is
- * there is not fetched again; else it lies on disk until both are known.
- */
+/** Up to this size a file is in memory whole before it is stored. */
+export const SMALL_FILE_BYTES = 256 * 1024;
+
+/** Has a file of an upstream in our store. What is known to be there by its SHA-256 is not fetched again. */
 export async function takeFile(
   ctx: Context,
   address: string,
-  { url, sizeBytes, checksum }: Offered,
+  file: Offered,
   maxBytes: number = MOST_FILE_BYTES,
 ): Promise<Taken> {
-  const sha256 = checksum?.algorithm === "sha256" ? parseSha256(checksum.value) : undefined;
+  const sha256 = sha256In(file);
   const held = sha256 && (await ctx.objects.blobSize(sha256));
   if (sha256 && held !== undefined) return { sha256, sizeBytes: held };
-  const bytes = bytesAt(ctx, address, { url, sizeBytes, checksum }, maxBytes);
+  return takeMissing(ctx, address, file, maxBytes);
+}
+
+/**
+ * The same where nobody has to be asked whether it is there. Where its SHA-256 and size are known, the store itself refuses other
+ * bytes; else it lies in memory or, where it may be large, on disk until both are known.
+ */
+export async function takeMissing(
+  ctx: Context,
+  address: string,
+  file: Offered,
+  maxBytes: number = MOST_FILE_BYTES,
+): Promise<Taken> {
+  const sha256 = sha256In(file);
+  const { sizeBytes } = file;
+  if (isSmall(file)) {
+    const bytes = await fetchSmall(ctx, address, file);
+    return { sha256: await ctx.objects.putBlob(bytes, sha256), sizeBytes: bytes.length };
+  }
+  const bytes = bytesAt(ctx, address, file, maxBytes);
   if (sha256 && sizeBytes !== undefined) {
     await ctx.objects.putBlobStream(sha256, sizeBytes, bytes);
     return { sha256, sizeBytes };
@@ -44,6 +63,21 @@ export async function takeFile(
     }
     return taken;
   });
+}
+
+export function isSmall({ sizeBytes }: Pick<Offered, "sizeBytes">): boolean {
+  return sizeBytes !== undefined && sizeBytes <= SMALL_FILE_BYTES;
+}
+
+function sha256In({ checksum }: Offered): Sha256 | undefined {
+  return checksum?.algorithm === "sha256" ? parseSha256(checksum.value) : undefined;
+}
+
+/** The whole of a small file, checked against all that is known of it. */
+export async function fetchSmall(ctx: Context, address: string, file: Offered): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of bytesAt(ctx, address, file, SMALL_FILE_BYTES)) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /** The bytes of an upstream's file, checked against all that is known of it when they have ended. */
@@ -89,10 +123,10 @@ async function onDisk<T>(
 
 /** Credentials go to the host they were given for, and to no other. */
 export function withCredentialsOf(address: string, url: string): string {
-  if (!URL.canParse(address) || !URL.canParse(url)) return url;
-  const from = new URL(address);
-  const to = new URL(url);
-  if (from.origin !== to.origin) return url;
+  if (!address.includes("@")) return url;
+  const from = URL.parse(address);
+  const to = URL.parse(url);
+  if (!from || !to || from.origin !== to.origin) return url;
   to.username = from.username;
   to.password = from.password;
   return to.href;

@@ -110,7 +110,7 @@ test("a sync fetches nothing again that was stored before it died", async () => 
   const packages = () => fetched.filter((path) => path.startsWith("pool/"));
   const dying = bench.restarted(fetcher);
   dying.ctx.after = (_, name) => {
-    if (name === "objects.putBlobStream" && packages().length === 3) throw DEATH;
+    if (name === "objects.putBlob" && packages().length === 3) throw DEATH;
   };
   await expect(dying.drain()).rejects.toBe(DEATH);
   expect(packages()).toHaveLength(3);
