@@ -83,7 +83,9 @@ export function createConnections(options: ConnectionOptions): Connections {
       }, ms);
     let timer = late("a connection", connectTimeoutMs);
     const abort = () => request.destroy(errorOf(ask.signal?.reason));
+    let isSettled = false;
     const settle = () => {
+      isSettled = true;
       clearTimeout(timer);
       ask.signal?.removeEventListener("abort", abort);
     };
@@ -110,6 +112,7 @@ export function createConnections(options: ConnectionOptions): Connections {
     });
     // An answer that is none (101, for another protocol) ends it without an error.
     request.once("close", () => {
+      if (isSettled) return;
       settle();
       reject(new UpstreamFault({ url: ask.at, expected: "an answer", got: "the end" }));
     });

@@ -25,7 +25,8 @@ const BAD_PORTS: ReadonlySet<number> = new Set([
  * at all loses everything up to its last `@`.
  */
 export function withoutCredentials(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!text.includes("@")) return text;
+  const url = URL.parse(text);
   // "user:password@host/path" is read as a URL of the scheme "user".
   if (!url?.host) return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1");
   if (url.username === "" && url.password === "") return text;
@@ -37,16 +38,19 @@ export function withoutCredentials(text: string): string {
 /** @throws UpstreamError unless it is an http or https URL on a port where HTTP may be; `via` is shown before it. */
 export function targetOf(text: string, via?: string): Target {
   const at = via ?? withoutCredentials(text).slice(0, 200);
-  if (!URL.canParse(text)) throw new UpstreamError("url", { url: at, expected: "an http or https URL", got: "no URL" });
-  const url = new URL(text);
+  const url = URL.parse(text);
+  if (!url) throw new UpstreamError("url", { url: at, expected: "an http or https URL", got: "no URL" });
   if (url.protocol !== "http:" && url.protocol !== "https:")
     throw new UpstreamError("scheme", { url: at, expected: "http or https", got: url.protocol.slice(0, -1) });
   const authorization = authorizationOf(url);
-  url.username = "";
-  url.password = "";
-  url.hash = "";
+  // Each of these writes the URL anew, and most have nothing of it.
+  if (authorization !== undefined) {
+    url.username = "";
+    url.password = "";
+  }
+  if (text.includes("#")) url.hash = "";
   // A resolver takes "localhost." for localhost, a certificate and a virtual host do not.
-  url.hostname = url.hostname.replace(/\.+$/, "");
+  if (url.hostname.endsWith(".")) url.hostname = url.hostname.replace(/\.+$/, "");
   if (url.hostname.split(".").includes(""))
     throw new UpstreamError("url", { url: at, expected: "a host name", got: JSON.stringify(url.hostname) });
   if (url.port !== "" && BAD_PORTS.has(Number(url.port)))

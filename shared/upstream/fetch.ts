@@ -165,7 +165,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         return {
           status,
           finalUrl: url.href,
-          headers: headersOf(answer),
+          get headers() {
+            return headersOf(answer);
+          },
           etag: answer.headers.etag,
           lastModified: answer.headers["last-modified"],
           sizeBytes,
