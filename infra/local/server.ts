@@ -17,10 +17,11 @@ import { localSealer } from "../../shared/signing/sealer.ts";
 import { isClientPath, serveClient } from "./cdn.ts";
 import { openStoreDatabase } from "./copies.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
-import { BUCKET, isStorePath, openEndpoints, QUEUES, STORE_PATH } from "./endpoints.ts";
+import { BUCKET, type Endpoints, isStorePath, openEndpoints, QUEUES, STORE_PATH } from "./endpoints.ts";
 import { callFunction } from "./lambda-http.ts";
 import { type Answer, listen } from "./listen.ts";
 import { type Poller, startPoller } from "./poller.ts";
+import { inProcess } from "./s3/in-process.ts";
 import type { ObjectStore } from "./s3/store.ts";
 import type { LocalSettings } from "./settings.ts";
 import { LOCAL_ACCOUNT } from "./sqs/endpoint.ts";
@@ -56,7 +57,7 @@ export async function startServer(
     open.push(db);
     const endpoints = await openEndpoints(db, folder, { publicHosts: [new URL(url).host] });
     open.push(endpoints);
-    const clients = clientsOf(endpoints.url, url, folder);
+    const clients = clientsOf(endpoints, url, folder);
     await ensureTable(clients.dynamo, TABLE);
     const queueUrls = await ensureQueues(clients.sqs, folder.aws.region);
     const sealer = localSealer(folder.sealingKey);
@@ -104,14 +105,18 @@ function route(store: ObjectStore, request: IncomingMessage, response: ServerRes
   return callFunction(api, request, response);
 }
 
-function clientsOf(endpoint: string, publicUrl: string, { aws: { region, ...credentials } }: DataFolder) {
+function clientsOf(
+  { url: endpoint, store }: Pick<Endpoints, "url" | "store">,
+  publicUrl: string,
+  { aws: { region, ...credentials } }: DataFolder,
+) {
   const inner = { region, credentials, endpoint };
   const s3 = { ...S3_DEFAULTS, region, credentials, forcePathStyle: true };
   return {
     dynamo: new DynamoDBClient(inner),
     scheduler: new SchedulerClient(inner),
     sqs: new SQSClient({ ...inner, useQueueUrlAsEndpoint: false }),
-    s3: new S3Client({ ...s3, endpoint: `${endpoint}${STORE_PATH}` }),
+    s3: new S3Client({ ...s3, endpoint: `${endpoint}${STORE_PATH}`, requestHandler: inProcess(store) }),
     presigner: new S3Client({ ...s3, endpoint: `${publicUrl}${STORE_PATH}` }),
   };
 }
