@@ -7,10 +7,11 @@ import { INPUTS } from "./inputs/folder.ts";
 import { rpmsFolder } from "./inputs/rpms.ts";
 import { openSource, type Source } from "./inputs/stanzas.ts";
 import type { Options } from "./options.ts";
+import { versionOf } from "./peers/programs.ts";
 import { type BenchPackhouse, copyOf, startBench } from "./server/packhouse.ts";
 import { untilPublished } from "./steps.ts";
 
-/** What a peer took for the same work; `kept` where an earlier run on this machine measured it. */
+/** What a peer took for the same work, nothing where it failed; `kept` where an earlier run on this machine measured it. */
 export type PeerTime = { readonly name: string; readonly seconds: readonly number[]; readonly kept: boolean };
 
 export type Row = {
@@ -49,7 +50,10 @@ export type Bench = {
   rpms(size: number): Promise<string>;
   /** A Packhouse over a copy of a published, signed repo `bench` of that size; at rest. */
   published(type: "apt" | "yum", size: number, given?: { readonly trace?: boolean }): Promise<BenchPackhouse>;
-  /** At most one: measured now, or, in a quick run, taken from an earlier one. */
+  /**
+   * At most one: measured now, or, in a quick run, taken from an earlier one of the same version. One that fails is told, and breaks no
+   * work. The first word of its name is its program's.
+   */
   peer(name: string, work: string, size: number, measure: () => Promise<readonly number[]>): Promise<PeerTime[]>;
   /** Removes its folders; those of servers are not among them. */
   end(): void;
@@ -82,10 +86,16 @@ export function openBench(options: Options): Bench {
     async peer(name, work, size, measure) {
       if (options.alone) return [];
       const known = readKept(keptFile);
-      const key = `${source.id} ${name} ${work} ${size}`;
+      const key = `${source.id} ${name} ${versionOf(name.replace(/ .*/, ""))} ${work} ${size}`;
       const seconds = known[key];
       if (options.quick && seconds) return [{ name, seconds, kept: true }];
-      const measured = await measure();
+      let measured: readonly number[];
+      try {
+        measured = await measure();
+      } catch (error) {
+        console.error(`${name} failed at ${work}, ${size}: ${error instanceof Error ? error.message : error}`);
+        return [{ name, seconds: [], kept: false }];
+      }
       mkdirSync(INPUTS, { recursive: true });
       writeFileSync(keptFile, JSON.stringify({ ...readKept(keptFile), [key]: measured }, null, 2));
       return [{ name, seconds: measured, kept: false }];

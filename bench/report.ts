@@ -25,11 +25,15 @@ export function tableOf(rows: readonly Row[]): string {
       shown(Math.max(...seconds)),
       `${peakMb.toFixed(0)} MB`,
     ];
-    const beside = peers.map((peer) => [
-      peer.name,
-      `${shown(median(peer.seconds))}${peer.kept ? "*" : ""}`,
-      (median(seconds) / median(peer.seconds)).toFixed(3),
-    ]);
+    const beside = peers.map((peer) =>
+      peer.seconds.length === 0
+        ? [peer.name, "failed", ""]
+        : [
+            peer.name,
+            `${shown(median(peer.seconds))}${peer.kept ? "*" : ""}`,
+            (median(seconds) / median(peer.seconds)).toFixed(3),
+          ],
+    );
     const [first = ["", "", ""], ...others] = beside;
     return [[...own, ...first, note], ...others.map((one) => ["", "", "", "", "", "", ...one, ""])];
   });
@@ -56,6 +60,7 @@ export function writeResults(rows: readonly Row[]): void {
     const own = { work, size, seconds: median(seconds), peak_mb: Math.round(peakMb) };
     if (peers.length === 0) return [{ ...own, peer: null, peer_seconds: null, ratio: null }];
     return peers.map((peer) => {
+      if (peer.seconds.length === 0) return { ...own, peer: peer.name, peer_seconds: null, ratio: null };
       const peerSeconds = median(peer.seconds);
       return { ...own, peer: peer.name, peer_seconds: peerSeconds, ratio: own.seconds / peerSeconds };
     });

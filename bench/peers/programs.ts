@@ -1,41 +1,59 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const PEERS: Readonly<Record<string, string>> = {
-  aptly: "aptly",
-  reprepro: "reprepro",
-  "apt-ftparchive": "apt-utils",
-  createrepo_c: "createrepo-c",
-  eatmydata: "eatmydata",
-  gpg: "gnupg",
-  gpgv: "gpgv",
-  xz: "xz-utils",
+type Program = {
+  readonly from: string;
+  readonly version: string /** No run goes without it. */;
+  readonly isNeeded?: true;
 };
 
-/** Brings the peers from the distribution where they are missing, and says which versions they have. */
+const PROGRAMS: Readonly<Record<string, Program>> = {
+  aptly: { from: "aptly", version: "version" },
+  reprepro: { from: "reprepro", version: "--version" },
+  createrepo_c: { from: "createrepo-c", version: "--version" },
+  "apt-ftparchive": { from: "apt-utils", version: "--version", isNeeded: true },
+  gpg: { from: "gnupg", version: "--version", isNeeded: true },
+  gpgv: { from: "gpgv", version: "--version", isNeeded: true },
+  xz: { from: "xz-utils", version: "--version", isNeeded: true },
+  eatmydata: { from: "eatmydata", version: "" },
+};
+
+/** Brings what is missing from the distribution, as far as that can be, and says which versions there are. */
 export function installPeers(): string[] {
-  const missing = Object.keys(PEERS).filter((program) => !isThere(program));
-  if (missing.length > 0) {
-    const packages = [...new Set(missing.map((program) => PEERS[program] ?? program))];
-    const options = { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }, stdio: "pipe" as const };
-    const install = ["-qq", "install", "--yes", "--no-install-recommends", ...packages];
-    try {
-      execFileSync("apt-get", install, options);
-    } catch {
-      execFileSync("apt-get", ["-qq", "update"], options);
-      execFileSync("apt-get", install, options);
-    }
+  const missing = Object.keys(PROGRAMS).filter((program) => !isThere(program));
+  if (missing.length > 0) install([...new Set(missing.map((program) => PROGRAMS[program]?.from ?? program))]);
+  for (const [program, { from, isNeeded }] of Object.entries(PROGRAMS)) {
+    if (isNeeded && !isThere(program)) throw new Error(`${program} is missing, which is in Debian's ${from}`);
   }
-  const names = [...new Set(Object.values(PEERS))];
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own
-  return execFileSync("dpkg-query", ["-W", "-f", "${Package} ${Version}\n", ...names], { encoding: "utf8" })
-    .trim()
-    .split("\n");
+  return Object.keys(PROGRAMS).map((program) => `${program} ${isThere(program) ? versionOf(program) : "missing"}`);
 }
 
-function isThere(program: string): boolean {
+function install(packages: readonly string[]): void {
+  const options = { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }, stdio: "pipe" as const };
+  const args = ["-qq", "install", "--yes", "--no-install-recommends", ...packages];
+  try {
+    try {
+      execFileSync("apt-get", args, options);
+    } catch {
+      execFileSync("apt-get", ["-qq", "update"], options);
+      execFileSync("apt-get", args, options);
+    }
+  } catch (error) {
+    console.error(`could not install ${packages.join(", ")}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** As it says itself, in digits; empty where it does not. */
+export function versionOf(program: string): string {
+  const { version = "" } = PROGRAMS[program] ?? {};
+  if (version === "") return "";
+  const { stdout, stderr } = spawnSync(program, [version], { encoding: "utf8" });
+  return /\d+(?:\.\d+)+/.exec(`${stdout} ${stderr}`)?.[0] ?? "";
+}
+
+export function isThere(program: string): boolean {
   return (process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, program)));
 }
 

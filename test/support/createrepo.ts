@@ -27,10 +27,14 @@ export function createrepo(rpms: Readonly<Record<string, Uint8Array>>): {
     writeFileSync(join(folder, name), bytes);
     utimesSync(join(folder, name), FILE_TIME, FILE_TIME);
   }
-  execFileSync("createrepo_c", ["--no-database", "--simple-md-filenames", "--quiet", folder], {
-    env: { ...process.env, LC_ALL: "C.UTF-8" },
-    stdio: ["ignore", "ignore", "ignore"],
-  });
+  execFileSync(
+    "createrepo_c",
+    ["--no-database", "--general-compress-type=gz", "--simple-md-filenames", "--quiet", folder],
+    {
+      env: { ...process.env, LC_ALL: "C.UTF-8" },
+      stdio: ["ignore", "ignore", "ignore"],
+    },
+  );
   const byId = (kind: IndexKind) => new Map(chunksOf(indexText(folder, kind)).map((chunk) => [pkgIdOf(chunk), chunk]));
   const [primary, filelists, other] = [byId("primary"), byId("filelists"), byId("other")];
   const chunks = new Map(
