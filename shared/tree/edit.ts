@@ -1,6 +1,6 @@
-import pMap from "p-map";
 import { compareKeys, type Entry, type Row, sameBytes, sameEntry, sameFiles } from "./entry.ts";
-import { type BlobStore, LeafCutter, type LeafRef, readLeaf, writeLeaf } from "./leaf.ts";
+import { type BlobStore, LeafCutter, type LeafRef, readLeaf } from "./leaf.ts";
+import { LeafWriter } from "./leaf-writer.ts";
 import { leafIndexOf, type Tree, writeRoot } from "./root.ts";
 
 /** A change of a tree, and of what commits tell beside it. `replace`: the entry may take the place of other bytes under its key. */
@@ -26,11 +26,11 @@ export type Edit = {
 
 type Step = { readonly key: string; readonly put?: Delta["put"][number] };
 
-const PARALLEL_LEAVES = 6;
+const READ_AHEAD = 4;
 
 /**
  * Applies a delta, rewriting only the leaves it touches (and a neighbour, where a cut moves). The result depends on
- * the set of entries alone, never on the order of edits.
+ * the set of entries alone, never on the order of edits. A few leaves are in memory at a time, however many it touches.
  *
  * Costs a read of each touched leaf and its fragments, a write of each new one, and one of the root.
  */
@@ -41,7 +41,35 @@ export async function editTree(
   groupOf: (key: string) => string,
 ): Promise<Edit> {
   const notes: Notes = { refused: [], removed: [], added: [] };
-  const steps = stepsOf(delta, notes.refused);
+  const steps = stepsByLeaf(tree, stepsOf(delta, notes.refused));
+  const read = readerAhead(store, tree, [...steps.keys()]);
+  const cutter = new LeafCutter(groupOf);
+  const writer = new LeafWriter(store);
+  const count = Math.max(tree.leaves.length, 1);
+  for (let index = 0; index < count; index += 1) {
+    const leaf = tree.leaves[index];
+    const leafSteps = steps.get(index) ?? [];
+    if (leafSteps.length === 0 && leaf && cutter.pendingGroup() === undefined) {
+      writer.take(leaf);
+      continue;
+    }
+    const entries = leaf ? await read(index, leaf) : [];
+    for (const [entry, isInner] of merged(entries, leafSteps, notes)) {
+      for (const ended of cutter.push(entry, isInner)) await writer.write(ended);
+    }
+    const next = tree.leaves[index + 1];
+    if (cutter.pendingGroup() !== undefined && (!next || groupOf(next.first) !== cutter.pendingGroup())) {
+      await writer.write(cutter.flush());
+    }
+  }
+
+  const leaves = await writer.end();
+  const unchanged =
+    leaves.length === tree.leaves.length && leaves.every((leaf, index) => leaf.sha256 === tree.leaves[index]?.sha256);
+  return { tree: unchanged ? tree : await writeRoot(store, leaves), ...notes };
+}
+
+function stepsByLeaf(tree: Tree, steps: readonly Step[]): ReadonlyMap<number, readonly Step[]> {
   const byLeaf = new Map<number, Step[]>();
   for (const step of steps) {
     const index = leafIndexOf(tree, step.key);
@@ -49,31 +77,26 @@ export async function editTree(
     if (list) list.push(step);
     else byLeaf.set(index, [step]);
   }
+  return byLeaf;
+}
 
-  const cutter = new LeafCutter(groupOf);
-  const plan: (LeafRef | Entry[])[] = [];
-  const count = Math.max(tree.leaves.length, 1);
-  for (let index = 0; index < count; index += 1) {
-    const leaf = tree.leaves[index];
-    const leafSteps = byLeaf.get(index) ?? [];
-    if (leafSteps.length === 0 && leaf && cutter.pendingGroup() === undefined) {
-      plan.push(leaf);
-      continue;
+/** Reads leaves in their order, a few of those that are wanted before they are asked for. */
+function readerAhead(store: BlobStore, tree: Tree, wanted: readonly number[]) {
+  const order = [...wanted].sort((a, b) => a - b);
+  const ahead = new Map<number, Promise<Entry[]>>();
+  return (index: number, leaf: LeafRef): Promise<Entry[]> => {
+    for (const next of order.splice(0, READ_AHEAD - ahead.size)) {
+      const wantedLeaf = tree.leaves[next];
+      if (!wantedLeaf) continue;
+      const reading = readLeaf(store, wantedLeaf);
+      // What fails is told when its turn comes.
+      reading.catch(() => {});
+      ahead.set(next, reading);
     }
-    const entries = leaf ? await readLeaf(store, leaf) : [];
-    for (const entry of merged(entries, leafSteps, notes)) plan.push(...cutter.push(entry));
-    const next = tree.leaves[index + 1];
-    if (cutter.pendingGroup() !== undefined && (!next || groupOf(next.first) !== cutter.pendingGroup())) {
-      plan.push(cutter.flush());
-    }
-  }
-
-  const leaves = await pMap(plan, (part) => (Array.isArray(part) ? writeLeaf(store, part) : part), {
-    concurrency: PARALLEL_LEAVES,
-  });
-  const unchanged =
-    leaves.length === tree.leaves.length && leaves.every((leaf, index) => leaf.sha256 === tree.leaves[index]?.sha256);
-  return { tree: unchanged ? tree : await writeRoot(store, leaves), ...notes };
+    const found = ahead.get(index) ?? readLeaf(store, leaf);
+    ahead.delete(index);
+    return found;
+  };
 }
 
 type Notes = { readonly refused: Refusal[]; readonly removed: Row[]; readonly added: Row[] };
@@ -93,15 +116,22 @@ function stepsOf(delta: Delta, refused: Refusal[]): Step[] {
   return [...steps.values()].sort((a, b) => compareKeys(a.key, b.key));
 }
 
-function* merged(entries: readonly Entry[], steps: readonly Step[], notes: Notes): Generator<Entry> {
+/** What a leaf comes to, and of each entry whether it stands within it as it did: no leaf ends there. */
+function* merged(
+  entries: readonly Entry[],
+  steps: readonly Step[],
+  notes: Notes,
+): Generator<readonly [entry: Entry, isInner: boolean]> {
+  const last = entries.length - 1;
   let at = 0;
   for (const step of steps) {
     for (; at < entries.length; at += 1) {
       const entry = entries[at];
       if (!entry || entry.key >= step.key) break;
-      yield entry;
+      yield [entry, at < last];
     }
     const held = entries[at]?.key === step.key ? entries[at] : undefined;
+    const isInner = held !== undefined && at < last;
     if (held) at += 1;
     if (!step.put) {
       if (held) notes.removed.push(held);
@@ -111,17 +141,17 @@ function* merged(entries: readonly Entry[], steps: readonly Step[], notes: Notes
     if (held && !replace && !sameFiles(held, entry)) {
       // The same bytes under another file name are there already: the name they came with first stays.
       if (!sameBytes(held, entry)) notes.refused.push({ entry, held });
-      yield held;
+      yield [held, isInner];
     } else if (held && sameEntry(held, entry)) {
-      yield held;
+      yield [held, isInner];
     } else {
       if (held) notes.removed.push(held);
       notes.added.push(entry);
-      yield entry;
+      yield [entry, isInner];
     }
   }
   for (; at < entries.length; at += 1) {
     const entry = entries[at];
-    if (entry) yield entry;
+    if (entry) yield [entry, at < last];
   }
 }

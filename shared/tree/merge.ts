@@ -1,5 +1,6 @@
 import { compareKeys, type Entry, type Row } from "./entry.ts";
-import { type BlobStore, LeafCutter, type LeafRef, readLeaf, writeLeaf } from "./leaf.ts";
+import { type BlobStore, LeafCutter, type LeafRef, readLeaf } from "./leaf.ts";
+import { LeafWriter } from "./leaf-writer.ts";
 import { type Tree, writeRoot } from "./root.ts";
 
 export type MergeTerms = {
@@ -125,33 +126,5 @@ class Cursor {
       this.#at += 1;
     }
     return entry;
-  }
-}
-
-const PARALLEL_WRITES = 4;
-
-/** The leaves in their order, some of them still being stored. */
-class LeafWriter {
-  readonly #store: BlobStore;
-  readonly #leaves: Promise<LeafRef>[] = [];
-
-  constructor(store: BlobStore) {
-    this.#store = store;
-  }
-
-  async write(entries: readonly Entry[]): Promise<void> {
-    const leaf = writeLeaf(this.#store, entries);
-    // What fails is told when its turn comes.
-    leaf.catch(() => {});
-    this.#leaves.push(leaf);
-    await this.#leaves.at(-PARALLEL_WRITES);
-  }
-
-  take(leaf: LeafRef): void {
-    this.#leaves.push(Promise.resolve(leaf));
-  }
-
-  end(): Promise<LeafRef[]> {
-    return Promise.all(this.#leaves);
   }
 }
