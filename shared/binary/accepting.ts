@@ -10,12 +10,13 @@ const PARALLEL = 8;
 export async function acceptingRepos(ctx: Context, names: readonly string[]): Promise<Repo[]> {
   if (names.length === 0) return [];
   const refs = new Map<string, RepoRef>();
-  for (const name of new Set([...names, "*"])) {
+  const find = async (name: string) => {
     for await (const { sk } of everyItem(ctx.table, partitions.accepts(name))) {
       const type = REPO_TYPES.find((known) => sk.startsWith(`${known}#`));
       if (type) refs.set(sk, { type, name: sk.slice(type.length + 1) });
     }
-  }
+  };
+  await pMap(new Set([...names, "*"]), find, { concurrency: PARALLEL });
   const repos = await pMap([...refs.values()], (ref) => findRepo(ctx, ref), { concurrency: PARALLEL });
   return repos.filter((repo) => repo !== undefined);
 }

@@ -3,7 +3,17 @@ import type { Context } from "../context.ts";
 import { findBeside } from "./beside.ts";
 import type { Unsettled } from "./ingest.ts";
 import { type Gathered, gather, type Part } from "./parts.ts";
-import { decide, forgetParts, isDecided, keepWaiting, noteParts, ownersOf, shortened, waitLeftOf } from "./waiting.ts";
+import {
+  decide,
+  type FindOwners,
+  forgetParts,
+  isDecided,
+  keepWaiting,
+  noteParts,
+  ownersAmong,
+  shortened,
+  waitLeftOf,
+} from "./waiting.ts";
 import type { WholeChanges } from "./whole.ts";
 
 /** What may go into the repos now: each for itself, and what goes in together. */
@@ -28,6 +38,7 @@ export async function sortOut(ctx: Context, unsettled: readonly Unsettled[]): Pr
   const owners = new Map<string, Unsettled>();
   const waited: Waited[] = [];
   const sorting: Sorting = {
+    ownersOf: ownersAmong(ctx, unsettled),
     waited: (one) => waited.push(one),
     alone: (one) => alone.set(one.segments.join("/"), one),
     lookAt: (one) => {
@@ -55,18 +66,19 @@ export async function forgetWaited(ctx: Context, waited: readonly Waited[]): Pro
 }
 
 type Sorting = {
+  readonly ownersOf: FindOwners;
   readonly alone: (one: Unsettled) => void;
   readonly lookAt: (owner: Unsettled) => void;
   readonly waited: (one: Waited) => void;
 };
 
 async function place(ctx: Context, one: Unsettled, sorting: Sorting): Promise<void> {
-  const { alone, lookAt } = sorting;
+  const { alone, lookAt, ownersOf } = sorting;
   const { stored } = one;
   if (stored.format === "changes") return lookAt(one);
   // Neither a .dsc nor a .changes has an rpm in it.
   if (stored.format === "rpm") return alone(one);
-  const owners = await ownersOf(ctx, one.segments);
+  const owners = await ownersOf(one.segments);
   for (const owner of owners) if (!owner.stored.settled) lookAt(owner);
   if (stored.problem !== undefined || isDecided(stored)) return alone(one);
   const changes = owners.find((owner) => owner.stored.format === "changes");

@@ -16,7 +16,7 @@ export function leftOf(awaited: AwaitedUpload, now: Date): number {
 /** Takes back that a binary awaits its bytes; one that has none is gone. False when somebody else wrote it meanwhile. */
 export async function releaseBinary(ctx: Context, segments: readonly string[], binary: Binary): Promise<boolean> {
   const released = binary.stored
-    ? await writeBinary(ctx, segments, binary, { stored: binary.stored })
+    ? (await writeBinary(ctx, segments, binary, { stored: binary.stored })) !== undefined
     : await ctx.table.delete(keys.node(segments), { equals: { revision: binary.revision } });
   if (!released) return false;
   const at = ctx.now().toISOString();

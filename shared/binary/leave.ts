@@ -6,6 +6,7 @@ import { announce } from "../repo/announce.ts";
 import type { Repo } from "../repo/repo.ts";
 import { keys } from "../store/keys.ts";
 import { type Gift, giftsBelow, giftsOf } from "../tree/givers.ts";
+import { inTurn } from "../turns.ts";
 import { acceptingRepos } from "./accepting.ts";
 import { binaryOf, type StoredBinary } from "./node.ts";
 
@@ -67,7 +68,8 @@ async function leaveRepo(ctx: Context, repo: Repo, path: string): Promise<Map<st
     });
     return { put: [], remove: [], leave };
   };
-  const { commit } = await commitDelta(ctx, repo, change, { by: "ingest", message: `remove ${path}` });
+  const terms = { by: "ingest", message: `remove ${path}` };
+  const { commit } = await inTurn(ctx, repo.id, () => commitDelta(ctx, repo, change, terms));
   // Also where another one made the commit, and died.
   const published = await publishedOf(ctx, repo);
   if (published?.commit !== commit.number) await announce(ctx, repo, commit);

@@ -174,7 +174,8 @@ export async function markArrived(
 ): Promise<boolean> {
   if (awaited.arrived) return true;
   const { stored } = binary;
-  return writeBinary(ctx, segments, binary, { ...(stored ? { stored } : {}), awaited: { ...awaited, arrived: true } });
+  const arrived = { ...(stored ? { stored } : {}), awaited: { ...awaited, arrived: true } };
+  return (await writeBinary(ctx, segments, binary, arrived)) !== undefined;
 }
 
 export function atOf({ id, parts }: Pick<AwaitedParts, "id" | "parts">): PartsAt {

@@ -88,13 +88,13 @@ export function binaryOf(item: Item | undefined): Binary | undefined {
   return item && BinaryItem.parse(item);
 }
 
-/** Writes a leaf where nobody else wrote it since `before` was read. */
+/** Writes a leaf where nobody else wrote it since `before` was read; answers with what it is now. */
 export async function writeBinary(
   ctx: Context,
   segments: readonly string[],
   before: Binary | undefined,
   after: Omit<Binary, "kind" | "revision" | "updatedAt">,
-): Promise<boolean> {
+): Promise<Binary | undefined> {
   const binary: Binary = {
     kind: "binary",
     // A leaf that was deleted and made anew must not be taken for the one that was read.
@@ -103,10 +103,11 @@ export async function writeBinary(
     updatedAt: after.stored?.at ?? ctx.now().toISOString(),
     ...after,
   };
-  return ctx.table.put(
+  const written = await ctx.table.put(
     { ...keys.node(segments), ...binary },
     before === undefined ? { absent: true } : { equals: { revision: before.revision } },
   );
+  return written ? binary : undefined;
 }
 
 /** The levels above a path, outermost first. */

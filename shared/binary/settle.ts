@@ -1,41 +1,57 @@
 import pMap from "p-map";
-import { commitDelta } from "../commit.ts";
+import { type Commit, commitDelta } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { putUploadJob, type UploadJob } from "../job/upload-job.ts";
-import { findPackage, type Package, type Parsed, parsedOf } from "../package.ts";
+import { findPackage, parsedOf } from "../package.ts";
 import { type BinaryPath, placesFor } from "../repo/accepts.ts";
 import { announce } from "../repo/announce.ts";
 import { canHold, entriesFor } from "../repo/entries.ts";
 import type { Repo } from "../repo/repo.ts";
 import type { Entry } from "../tree/entry.ts";
 import { SOURCE } from "../tree/layout.ts";
+import { inTurn } from "../turns.ts";
 import { acceptingRepos } from "./accepting.ts";
 import { forgetWaited, sortOut } from "./changes.ts";
-import type { Unsettled } from "./ingest.ts";
+import type { Known, Unsettled } from "./ingest.ts";
 import { overtaken } from "./leave.ts";
-import { findBinary, touchAbove, writeBinary } from "./node.ts";
+import { type Binary, findBinary, type StoredBinary, touchAbove, writeBinary } from "./node.ts";
 import { binaryPathOf } from "./path.ts";
 import { writeHints } from "./search-hints.ts";
 import { settleWhole } from "./whole.ts";
 
 const PARALLEL = 8;
 
-type Known = { readonly at: BinaryPath; readonly pkg: Package; readonly parsed: Parsed };
-
 /** One binary on its way into the repos that accept it. */
-type Work = Unsettled & { readonly known: Known | undefined; readonly job: UploadJob };
+type Work = Unsettled & { readonly at: BinaryPath; readonly job: UploadJob };
+
+/** What has to be read again may be large, and is in memory until the repos have it. */
+const MOST_UNREAD = 10;
 
 /**
  * Moves the time of the levels above stored binaries, has these found, commits them to the repos that accept them, one commit a
- * repo for all of them, has those published, and closes their jobs. Safe to repeat: what a repo has already is no change.
+ * repo for all whose bytes were just read, has those published, and closes their jobs. Safe to repeat: what a repo has already is no
+ * change.
  */
 export async function settle(ctx: Context, unsettled: readonly Unsettled[]): Promise<void> {
-  await touchAbove(
-    ctx,
-    unsettled.map(({ segments, stored }) => ({ segments, at: stored.at })),
-  );
-  await writeHints(ctx, unsettled);
+  for (const group of groupsOf(unsettled)) await settleGroup(ctx, group);
+}
+
+function* groupsOf(unsettled: readonly Unsettled[]): Generator<readonly Unsettled[]> {
+  let group: Unsettled[] = [];
+  for (const one of unsettled) {
+    if (!one.known && group.filter(({ known }) => !known).length === MOST_UNREAD) {
+      yield group;
+      group = [];
+    }
+    group.push(one);
+  }
+  if (group.length > 0) yield group;
+}
+
+async function settleGroup(ctx: Context, unsettled: readonly Unsettled[]): Promise<void> {
+  const levels = unsettled.map(({ segments, stored }) => ({ segments, at: stored.at }));
+  await Promise.all([touchAbove(ctx, levels), writeHints(ctx, unsettled)]);
   const { alone, whole, waited } = await sortOut(ctx, unsettled);
   const works = await pMap(alone, (one) => open(ctx, one), { concurrency: PARALLEL });
   const takers = works.filter(({ known, stored }) => known || stored.replaces);
@@ -60,24 +76,29 @@ export async function settle(ctx: Context, unsettled: readonly Unsettled[]): Pro
 async function open(ctx: Context, one: Unsettled): Promise<Work> {
   const at = binaryPathOf(one.segments);
   const { problem } = one.stored;
-  const pkg = problem === undefined ? await findPackage(ctx, one.stored.sha256) : undefined;
-  const known = pkg && { at, pkg, parsed: await parsedOf(ctx, pkg) };
+  const known = problem === undefined ? (one.known ?? (await knownOf(ctx, one))) : undefined;
   return {
     ...one,
+    at,
     known,
     job: {
       binary: one.segments.join("/"),
       state: problem === undefined ? "done" : "failed",
       ...(problem === undefined ? {} : { error: `${at.binary} is stored, but no repo takes it: ${problem}` }),
-      notes: known ? disagreements(known) : [],
+      notes: known ? disagreements(at, known) : [],
       repos: [],
       at: ctx.now().toISOString(),
     },
   };
 }
 
+async function knownOf(ctx: Context, { stored }: Unsettled): Promise<Known | undefined> {
+  const pkg = await findPackage(ctx, stored.sha256);
+  return pkg && { pkg, parsed: await parsedOf(ctx, pkg) };
+}
+
 /** What a control file says otherwise than the URL. Packages for every architecture lie under any. */
-function disagreements({ at, pkg, parsed }: Known): string[] {
+function disagreements(at: BinaryPath, { pkg, parsed }: Known): string[] {
   if (parsed.format === "file") return [];
   const notes: string[] = [];
   const file = { deb: "control file", dsc: ".dsc", changes: ".changes", rpm: "header" }[parsed.format];
@@ -101,15 +122,10 @@ async function takeInto(ctx: Context, repo: Repo, works: readonly Work[]): Promi
     replace: stored.replace,
     giver: segments.join("/"),
   }));
-  const { commit, refused } = await commitDelta(
-    ctx,
-    repo,
-    async (head) => ({ put, remove: [], leave: await overtaken(ctx, head, works) }),
-    {
-      by: "ingest",
-      message: takers.size > 0 ? `add ${namesOf([...takers.values()])}` : `remove ${namesOf(replacing)}`,
-    },
-  );
+  const change = async (head: Commit) => ({ put, remove: [], leave: await overtaken(ctx, head, works) });
+  const message = takers.size > 0 ? `add ${namesOf([...takers.values()])}` : `remove ${namesOf(replacing)}`;
+  const terms = { by: "ingest", message };
+  const { commit, refused } = await inTurn(ctx, repo.id, () => commitDelta(ctx, repo, change, terms));
   await announce(ctx, repo, commit);
   const losers = new Set(refused.map(({ entry }) => takers.get(entry)));
   for (const work of new Set(takers.values())) {
@@ -130,12 +146,12 @@ function namesOf(works: readonly Work[]): string {
 }
 
 function entriesOf(repo: Repo, work: Work): Entry[] {
-  const { known } = work;
+  const { at, known } = work;
   if (!known || !canHold(repo.type, known.pkg.format)) return [];
   try {
-    const places = placesFor(repo, known.at);
+    const places = placesFor(repo, at);
     if (places.length === 0) return [];
-    return entriesFor(repo, { pkg: known.pkg, parsed: known.parsed, filename: known.at.binary, places });
+    return entriesFor(repo, { ...known, filename: at.binary, places });
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     work.job.notes.push(`repo ${repo.name} does not take it: ${error.message}`);
@@ -151,7 +167,9 @@ async function close(ctx: Context, work: Work): Promise<Unsettled | undefined> {
   return next;
 }
 
-async function markSettled(ctx: Context, { segments, stored }: Unsettled): Promise<Unsettled | undefined> {
+async function markSettled(ctx: Context, { segments, stored, leaf }: Unsettled): Promise<Unsettled | undefined> {
+  // Most often it is as it was: then the write itself is the look.
+  if (leaf?.stored?.job === stored.job && (await writeSettled(ctx, segments, leaf, leaf.stored))) return undefined;
   for (;;) {
     const binary = await findBinary(ctx, segments);
     const now = binary?.stored;
@@ -161,9 +179,17 @@ async function markSettled(ctx: Context, { segments, stored }: Unsettled): Promi
     }
     if (now.job !== stored.job) return { segments, stored: { ...now, replaces: true } };
     if (now.settled) return undefined;
-    const { awaited } = binary;
-    const settled = { ...(awaited ? { awaited } : {}), stored: { ...now, settled: true } };
-    // Somebody else wrote the leaf meanwhile, or it is gone.
-    if (await writeBinary(ctx, segments, binary, settled)) return undefined;
+    // Else somebody wrote the leaf meanwhile, or it is gone.
+    if (await writeSettled(ctx, segments, binary, now)) return undefined;
   }
+}
+
+function writeSettled(
+  ctx: Context,
+  segments: readonly string[],
+  leaf: Binary,
+  stored: StoredBinary,
+): Promise<Binary | undefined> {
+  const { awaited } = leaf;
+  return writeBinary(ctx, segments, leaf, { ...(awaited ? { awaited } : {}), stored: { ...stored, settled: true } });
 }

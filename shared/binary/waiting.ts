@@ -1,7 +1,7 @@
 import pMap from "p-map";
 import { z } from "zod";
 import type { Context } from "../context.ts";
-import { everyItem } from "../store/dynamo.ts";
+import { everyItem, type Item, type Page } from "../store/dynamo.ts";
 import { keys, partitions } from "../store/keys.ts";
 import { findUnsettled, type Unsettled } from "./ingest.ts";
 import { findBinary, type StoredBinary, writeBinary } from "./node.ts";
@@ -11,6 +11,8 @@ const LOOK_AGAIN_SECONDS = 900;
 const MOST_ATTEMPTS = 20;
 const PARALLEL = 8;
 const MOST_TOLD = 10;
+/** So many notes of a release are read for all files of it that come together. */
+const FEW_WAITS = 100;
 
 /** Milliseconds until it waits for others no longer. */
 export function waitLeftOf(ctx: Context, { at }: StoredBinary): number {
@@ -54,7 +56,7 @@ type Decision = { readonly parts: "here" } | { readonly parts: "refused"; readon
  */
 export async function decide(ctx: Context, one: Unsettled, decision: Decision): Promise<Unsettled | undefined> {
   const stored = await amend(ctx, one, (now) => (now.settled || isDecided(now) ? undefined : { ...now, ...decision }));
-  return stored && !stored.settled ? { ...one, stored } : undefined;
+  return stored && !stored.settled ? { ...one, leaf: undefined, stored } : undefined;
 }
 
 export function isDecided({ parts }: StoredBinary): boolean {
@@ -91,16 +93,48 @@ export async function forgetParts(ctx: Context, { segments }: Unsettled, parts: 
   await pMap(parts, ({ name }) => ctx.table.delete(keys.wait(segments, name)), { concurrency: PARALLEL });
 }
 
-/** The .dsc and .changes that wait for a file, or were refused and named it. One query as a rule. */
-export async function ownersOf(ctx: Context, segments: readonly string[]): Promise<Unsettled[]> {
+/** Tells the .dsc and .changes that wait for a file, or were refused and named it. */
+export type FindOwners = (segments: readonly string[]) => Promise<Unsettled[]>;
+
+/**
+ * How owners are found for some binaries, all of whose leaves are written. One query a release as a rule; one a file where many wait
+ * there.
+ */
+export function ownersAmong(ctx: Context, some: readonly Pick<Unsettled, "segments">[]): FindOwners {
+  const files = new Map<string, number>();
+  for (const { segments } of some) {
+    const release = partitions.waits(segments);
+    files.set(release, (files.get(release) ?? 0) + 1);
+  }
+  const pages = new Map<string, Promise<Page>>();
+  return async (segments) => {
+    const release = partitions.waits(segments);
+    const file = segments.at(-1) ?? "";
+    if ((files.get(release) ?? 0) > 1) {
+      const page = pages.get(release) ?? ctx.table.query(release, { limit: FEW_WAITS });
+      pages.set(release, page);
+      const { items, next } = await page;
+      const own = items.filter(({ sk }) => sk.startsWith(`${file}/`));
+      if (next === undefined) return ownersOf(ctx, segments, own);
+    }
+    return ownersOf(ctx, segments, everyItem(ctx.table, release, { beginsWith: `${file}/` }));
+  };
+}
+
+async function ownersOf(
+  ctx: Context,
+  segments: readonly string[],
+  waits: Iterable<Item> | AsyncIterable<Item>,
+): Promise<Unsettled[]> {
   const owners: Unsettled[] = [];
   const file = segments.at(-1) ?? "";
-  for await (const item of everyItem(ctx.table, partitions.waits(segments), { beginsWith: `${file}/` })) {
+  for await (const item of waits) {
     const { sk, sha256 } = WaitItem.parse(item);
     const path = [...segments.slice(0, -2), ...sk.split("/").slice(1)];
-    const stored = (await findBinary(ctx, path))?.stored;
+    const leaf = await findBinary(ctx, path);
+    const stored = leaf?.stored;
     const isOpen = stored?.sha256 === sha256 && !(stored.settled && stored.parts === "here");
-    if (isOpen) owners.push({ segments: path, stored });
+    if (isOpen) owners.push({ segments: path, stored, leaf });
     // It is whole, or gone: whoever was to forget this died before.
     else await ctx.table.delete(keys.wait(path, file), { equals: { sha256 } });
   }

@@ -9,6 +9,7 @@ import { announce } from "../repo/announce.ts";
 import { canHold, entriesFor } from "../repo/entries.ts";
 import type { Repo } from "../repo/repo.ts";
 import type { Delta } from "../tree/edit.ts";
+import { inTurn } from "../turns.ts";
 import { acceptingRepos } from "./accepting.ts";
 import { isFile } from "./beside.ts";
 import type { Unsettled } from "./ingest.ts";
@@ -113,7 +114,8 @@ async function takeInto(
     const replacing = members.filter(({ stored }) => stored.replaces);
     const change = async (head: Commit) => ({ put, remove: [], leave: await overtaken(ctx, head, replacing) });
     const message = `add all that ${at.binary} names`;
-    const { commit } = await commitDelta(ctx, repo, change, { by: "ingest", message, wholly: true });
+    const terms = { by: "ingest", message, wholly: true };
+    const { commit } = await inTurn(ctx, repo.id, () => commitDelta(ctx, repo, change, terms));
     await announce(ctx, repo, commit);
     told.repos.push({ id: repo.id, type: repo.type, name: repo.name, commit: commit.number });
   } catch (error) {

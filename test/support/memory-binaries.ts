@@ -44,7 +44,8 @@ export async function arrive(ctx: MemoryContext, path: string, version: string):
   const fields = { name: "lab", version, architecture: "amd64", control, signed: false };
   const filename = segments.at(-1) ?? "";
   const file = { sha256, sizeBytes: version.length, filename, heldBy: path };
-  await putPackage(ctx, { format: "deb", ...fields }, file);
+  const parsed = { format: "deb" as const, ...fields };
+  const pkg = await putPackage(ctx, parsed, file);
   const before = await findBinary(ctx, segments);
   uploads += 1;
   ctx.clock.ms += 1;
@@ -57,7 +58,8 @@ export async function arrive(ctx: MemoryContext, path: string, version: string):
   };
   if (before?.stored) await ctx.queues.worker({ kind: "leave", path }, 900);
   await ctx.queues.ingest({ kind: "settle", path });
-  return (await writeBinary(ctx, segments, before, { stored })) ? { segments, stored } : undefined;
+  const leaf = await writeBinary(ctx, segments, before, { stored });
+  return leaf && { segments, stored, leaf, known: { pkg, parsed } };
 }
 
 export async function upload(ctx: MemoryContext, path: string, version: string): Promise<void> {

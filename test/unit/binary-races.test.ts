@@ -34,6 +34,9 @@ function unlessUnknown(error: unknown): void {
   if (!(error instanceof AppError && error.kind === "not_found")) throw error;
 }
 
+/** Another process: those of one take turns at a repo. */
+const elsewhere = (ctx: MemoryContext): MemoryContext => ({ ...ctx });
+
 /** At each call of some work another does all of its own, messages and all; answers after how many calls there was none left. */
 async function interrupted(from: MemoryContext, work: Work, other: Work, check: (ctx: MemoryContext) => Promise<void>) {
   for (let wanted = 1; ; wanted += 1) {
@@ -44,8 +47,8 @@ async function interrupted(from: MemoryContext, work: Work, other: Work, check: 
       if (call !== wanted || came) return;
       came = true;
       const early = ctx.sent.splice(0);
-      await other(ctx);
-      await drain(ctx, early);
+      await other(elsewhere(ctx));
+      await drain(elsewhere(ctx), early);
     };
     // What fails by another's doing comes again, as a message would.
     await work(ctx).catch(() => work(ctx));
@@ -119,7 +122,7 @@ test("what is asked for at whatever moment of a level's removal is gone, or list
     ctx.before = async (call) => {
       if (call !== wanted || came) return;
       came = true;
-      await ask(ctx);
+      await ask(elsewhere(ctx));
     };
     await removeAll(ctx);
     if (!came) return;
@@ -141,7 +144,7 @@ test("who dies having told a repo of what was replaced meanwhile has the late lo
     ctx.before = async (call) => {
       if (call !== wanted || came) return;
       came = true;
-      await replace(ctx);
+      await replace(elsewhere(ctx));
       late = ctx.sent.splice(0).filter((message) => (message as { kind: string }).kind === "leave");
     };
     ctx.after = (call) => {
