@@ -11,7 +11,7 @@ import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 export type PollerOptions = {
   client: SQSClient;
   queueUrl: string;
-  /** Messages a call of the handler, at most 10. */
+  /** Messages a call of the handler at most: as many as are there. */
   batchSize: number;
   /** Calls of the handler at a time. */
   concurrency: number;
@@ -29,6 +29,8 @@ export type Poller = {
 const WAIT_SECONDS = 20;
 const LONGEST_BACKOFF_SECONDS = 60;
 const RETRY_RECEIVE_MS = 1_000;
+/** Of any request to a queue. */
+const MOST_MESSAGES = 10;
 
 /** What Lambda's event source mapping does for a queue: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html */
 export function startPoller(options: PollerOptions): Poller {
@@ -45,7 +47,7 @@ export function startPoller(options: PollerOptions): Poller {
 async function loop(options: PollerOptions, stopping: AbortSignal): Promise<void> {
   while (!stopping.aborted) {
     try {
-      const messages = await receive(options, stopping);
+      const messages = await receiveBatch(options, stopping);
       if (messages.length > 0) await runBatch(options, messages);
     } catch (error) {
       if (stopping.aborted) return;
@@ -55,11 +57,33 @@ async function loop(options: PollerOptions, stopping: AbortSignal): Promise<void
   }
 }
 
-async function receive({ client, queueUrl, batchSize }: PollerOptions, stopping: AbortSignal): Promise<Message[]> {
+/** Waits until there is something; then takes what is there, up to a batch, and waits no longer. */
+async function receiveBatch(options: PollerOptions, stopping: AbortSignal): Promise<Message[]> {
+  const { batchSize, onError } = options;
+  const messages = await receive(options, stopping, { most: batchSize, waitSeconds: WAIT_SECONDS });
+  for (let last = messages.length; last === MOST_MESSAGES && messages.length < batchSize; ) {
+    try {
+      const more = await receive(options, stopping, { most: batchSize - messages.length, waitSeconds: 0 });
+      messages.push(...more);
+      last = more.length;
+    } catch (error) {
+      // Those that are here are worked all the same.
+      if (!stopping.aborted) onError?.(error);
+      break;
+    }
+  }
+  return messages;
+}
+
+async function receive(
+  { client, queueUrl }: PollerOptions,
+  stopping: AbortSignal,
+  { most, waitSeconds }: { most: number; waitSeconds: number },
+): Promise<Message[]> {
   const command = new ReceiveMessageCommand({
     QueueUrl: queueUrl,
-    MaxNumberOfMessages: Math.min(batchSize, 10),
-    WaitTimeSeconds: WAIT_SECONDS,
+    MaxNumberOfMessages: Math.min(most, MOST_MESSAGES),
+    WaitTimeSeconds: waitSeconds,
     MessageSystemAttributeNames: ["All"],
     MessageAttributeNames: ["All"],
   });
@@ -105,11 +129,12 @@ function keepOrder(messages: Message[], failed: Set<string>): void {
 }
 
 async function remove({ client, queueUrl, onError }: PollerOptions, messages: Message[]): Promise<void> {
-  if (messages.length === 0) return;
-  const Entries = messages.map((message, index) => ({ Id: String(index), ReceiptHandle: message.ReceiptHandle }));
-  const { Failed = [] } = await client.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
-  for (const { Code, Message: text } of Failed)
-    onError?.(new Error(`could not delete a handled message: ${Code}: ${text}`));
+  for (const some of inTens(messages)) {
+    const Entries = some.map((message, index) => ({ Id: String(index), ReceiptHandle: message.ReceiptHandle }));
+    const { Failed = [] } = await client.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
+    for (const { Code, Message: text } of Failed)
+      onError?.(new Error(`could not delete a handled message: ${Code}: ${text}`));
+  }
 }
 
 /**
@@ -117,13 +142,23 @@ async function remove({ client, queueUrl, onError }: PollerOptions, messages: Me
  * nobody wants to wait that long for a retry: it comes again after 2, 4, 8 … seconds, at most a minute.
  */
 async function putOff({ client, queueUrl }: PollerOptions, messages: Message[]): Promise<void> {
-  if (messages.length === 0) return;
-  const Entries = messages.map((message, index) => ({
-    Id: String(index),
-    ReceiptHandle: message.ReceiptHandle,
-    VisibilityTimeout: Math.min(2 ** Number(message.Attributes?.ApproximateReceiveCount ?? 1), LONGEST_BACKOFF_SECONDS),
-  }));
-  await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }));
+  for (const some of inTens(messages)) {
+    const Entries = some.map((message, index) => ({
+      Id: String(index),
+      ReceiptHandle: message.ReceiptHandle,
+      VisibilityTimeout: Math.min(
+        2 ** Number(message.Attributes?.ApproximateReceiveCount ?? 1),
+        LONGEST_BACKOFF_SECONDS,
+      ),
+    }));
+    await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }));
+  }
+}
+
+function inTens(messages: Message[]): Message[][] {
+  return Array.from({ length: Math.ceil(messages.length / MOST_MESSAGES) }, (_, index) =>
+    messages.slice(index * MOST_MESSAGES, (index + 1) * MOST_MESSAGES),
+  );
 }
 
 function recordOf(message: Message, queueUrl: string, region: string): SQSRecord {

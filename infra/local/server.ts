@@ -160,7 +160,7 @@ function startPollers(client: SQSClient, urls: QueueUrls, onWarning: (message: s
   const onError = (error: unknown) => onWarning(error instanceof Error ? error.message : String(error));
   const shared = { client, onError };
   return [
-    startPoller({ ...shared, queueUrl: urls.ingest, batchSize: 10, concurrency: 2, handler: ingest }),
+    startPoller({ ...shared, queueUrl: urls.ingest, batchSize: 40, concurrency: 2, handler: ingest }),
     startPoller({ ...shared, queueUrl: urls.worker, batchSize: 1, concurrency: 2, handler: worker }),
     startPoller({ ...shared, queueUrl: urls.publish, batchSize: 10, concurrency: 2, handler: publish }),
   ];

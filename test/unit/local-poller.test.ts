@@ -138,6 +138,61 @@ describe("a handler", () => {
   });
 });
 
+async function fill(QueueUrl: string, count: number): Promise<void> {
+  const bodies = Array.from({ length: count }, (_, n) => `${n}`);
+  for (let at = 0; at < count; at += 10) {
+    const Entries = bodies.slice(at, at + 10).map((MessageBody) => ({ Id: MessageBody, MessageBody }));
+    await queues.sqs.sendMessageBatch({ QueueUrl, Entries });
+  }
+}
+
+test("a batch takes all that is there, though a queue gives ten at a time; each of it is gone, or comes again", async () => {
+  const url = await create("a", { VisibilityTimeout: "600" });
+  await fill(url, 37);
+  const batches: number[] = [];
+  const tries = new Map<string, number>();
+  poll(
+    url,
+    async (event) => {
+      batches.push(event.Records.length);
+      for (const { body } of event.Records) tries.set(body, (tries.get(body) ?? 0) + 1);
+      const odd = event.Records.filter(({ body, attributes }) => {
+        return Number(body) % 2 === 1 && attributes.ApproximateReceiveCount === "1";
+      });
+      return { batchItemFailures: odd.map(({ messageId }) => ({ itemIdentifier: messageId })) };
+    },
+    { batchSize: 25 },
+  );
+  await empty(url);
+  expect(batches.slice(0, 2)).toEqual([25, 12]);
+  expect([...tries].filter(([body, count]) => count !== (Number(body) % 2) + 1)).toEqual([]);
+  expect(tries.size).toBe(37);
+});
+
+test("what was received is worked, also when no more can be received", async () => {
+  const url = await create("a");
+  await fill(url, 15);
+  const errors: unknown[] = [];
+  const send = queues.sqs.send.bind(queues.sqs);
+  let receives = 0;
+  const client = Object.assign(Object.create(queues.sqs), {
+    send: (command: { constructor: { name: string } }, options?: object) => {
+      if (command.constructor.name === "ReceiveMessageCommand") receives += 1;
+      if (receives === 2) return Promise.reject(new Error(`no receive ${receives++}`));
+      return send(command as never, options);
+    },
+  });
+  const batches: number[] = [];
+  poll(url, async (event) => void batches.push(event.Records.length), {
+    client,
+    batchSize: 40,
+    onError: (error) => errors.push(error),
+  });
+  await empty(url);
+  expect(batches).toEqual([10, 5]);
+  expect(errors).toHaveLength(1);
+});
+
 test("no more batches run at a time than asked for", async () => {
   const url = await create("a");
   const Entries = Array.from({ length: 10 }, (_, n) => ({ Id: `e${n}`, MessageBody: `${n}` }));
