@@ -5,7 +5,7 @@ import { endOfRecord, readRecord, type Written } from "./spool-record.ts";
 export type Mark = { readonly key: string; readonly bytes: Buffer; readonly start: number; readonly end: number };
 
 const WRITE_BYTES = 1024 * 1024;
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 128 * 1024;
 
 /** Records in order, read one by one. */
 export type Run<T> = {

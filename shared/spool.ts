@@ -11,7 +11,7 @@ export type Spooling<T> = {
   readonly decode: (written: Written) => T;
 };
 
-const MOST_BYTES = 24 * 1024 * 1024;
+const MOST_BYTES = 12 * 1024 * 1024;
 const SLAB_BYTES = 1024 * 1024;
 /** What a record in memory costs beside its bytes and its key. */
 const MARK_BYTES = 100;
@@ -114,16 +114,31 @@ export class Spool<T> {
 
 /** Nothing more is read while the records of a batch are in use: they and what the runs hold of them are all that is in memory. */
 async function* merged<T>(runs: readonly Run<T>[]): AsyncGenerator<readonly T[]> {
-  let going: Run<T>[] = [];
-  for (const run of runs) if (await run.fill()) going.push(run);
+  const others: Run<T>[] = [];
+  for (const run of runs) if (await run.fill()) putInOrder(others, run);
   let batch: T[] = [];
-  while (going.length > 0) {
-    const least = going.reduce((a, b) => (b.key < a.key ? b : a));
+  for (let least = others.shift(); least !== undefined; ) {
     batch.push(least.record);
-    const isHere = least.step();
-    if (isHere && batch.length < BATCH_RECORDS) continue;
-    yield batch;
-    batch = [];
-    if (!isHere && !(await least.fill())) going = going.filter((run) => run !== least);
+    let isGoing = least.step();
+    if (!isGoing || batch.length === BATCH_RECORDS) {
+      yield batch;
+      batch = [];
+      isGoing ||= await least.fill();
+    }
+    const next: Run<T> | undefined = others[0];
+    if (isGoing && (next === undefined || least.key <= next.key)) continue;
+    if (isGoing) putInOrder(others, least);
+    least = others.shift();
   }
+}
+
+/** Among runs in the order of the records they stand at. */
+function putInOrder<T>(runs: Run<T>[], run: Run<T>): void {
+  let low = 0;
+  for (let high = runs.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if ((runs[middle]?.key ?? "") < run.key) low = middle + 1;
+    else high = middle;
+  }
+  runs.splice(low, 0, run);
 }

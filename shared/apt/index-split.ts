@@ -22,10 +22,13 @@ export async function* stanzasOf(
   let wanted = 0;
   for await (const part of source) {
     if (part.length === 0) continue;
-    parts.push(Buffer.from(part));
     there += part.length;
-    if (there < wanted) continue;
-    const bytes = Buffer.concat(parts);
+    if (there < wanted) {
+      // It is not ours any more when the next one is asked for.
+      parts.push(Buffer.from(part));
+      continue;
+    }
+    const bytes = Buffer.concat([...parts, part], there);
     const { stanzas, rest } = cut(bytes, state);
     if (stanzas.length > 0) yield stanzas;
     if (rest.length > MAX_STANZA_BYTES)
