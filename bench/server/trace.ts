@@ -12,13 +12,13 @@ export type Span = {
   readonly from: readonly string[];
 };
 
-let spans: (Omit<Span, "from"> & { readonly asked: Error })[] = [];
+let spans: (Omit<Span, "from"> & { readonly stack: string })[] = [];
 
 /** The spans since the last look. */
 export function takeSpans(): Span[] {
   const taken = spans;
   spans = [];
-  return taken.map(({ asked, ...span }) => ({ ...span, from: filesIn(asked.stack ?? "") }));
+  return taken.map(({ stack, ...span }) => ({ ...span, from: filesIn(stack) }));
 }
 
 function threadCpuMs(): number {
@@ -49,12 +49,14 @@ function noting<T extends object>(part: string, methods: T): T {
       if (typeof method !== "function") return method;
       return (...values: unknown[]) => {
         const start = performance.now();
-        // Made into text when it is looked at, if ever.
         const asked = new Error("asked");
         const before = threadCpuMs();
         const note = (bytes: number) => {
           const cpuMs = [before, threadCpuMs()] as const;
-          spans.push({ name: `${part}.${String(name)}`, start, end: performance.now(), bytes, cpuMs, asked });
+          const end = performance.now();
+          // As long as it is no text it holds on to what was called, and so to the bytes that were sent.
+          const stack = asked.stack ?? "";
+          spans.push({ name: `${part}.${String(name)}`, start, end, bytes, cpuMs, stack });
         };
         const result: unknown = method.apply(target, values);
         if (!(result instanceof Promise)) return result;
