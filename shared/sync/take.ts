@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseSha256, type Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
-import { type Checksum, download } from "../upstream/fetch-download.ts";
+import { type Checksum, type Download, download, downloadWhole } from "../upstream/fetch-download.ts";
 import { isForeign, openForeign } from "./dir-open.ts";
 
 /** A file of an upstream, with what is known of it; `url` without credentials. */
@@ -75,25 +75,27 @@ function sha256In({ checksum }: Offered): Sha256 | undefined {
 
 /** The whole of a small file, checked against all that is known of it. */
 export async function fetchSmall(ctx: Context, address: string, file: Offered): Promise<Buffer> {
+  if (!isInBucket(address, file)) {
+    return downloadWhole(ctx.fetcher, withCredentialsOf(address, file.url), wantOf(file, SMALL_FILE_BYTES));
+  }
   const chunks: Uint8Array[] = [];
   for await (const chunk of bytesAt(ctx, address, file, SMALL_FILE_BYTES)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
 /** The bytes of an upstream's file, checked against all that is known of it when they have ended. */
-export function bytesAt(
-  ctx: Context,
-  address: string,
-  { url, sizeBytes, checksum }: Offered,
-  maxBytes: number,
-): AsyncIterable<Uint8Array> {
-  // An index of the web names no file in a bucket: nothing would check its bytes.
-  if (isForeign(url) && isForeign(address)) return openForeign(ctx, { url, sizeBytes }, maxBytes);
-  return download(ctx.fetcher, withCredentialsOf(address, url), {
-    maxBytes: sizeBytes ?? maxBytes,
-    sizeBytes,
-    checksum,
-  });
+export function bytesAt(ctx: Context, address: string, file: Offered, maxBytes: number): AsyncIterable<Uint8Array> {
+  if (isInBucket(address, file)) return openForeign(ctx, file, maxBytes);
+  return download(ctx.fetcher, withCredentialsOf(address, file.url), wantOf(file, maxBytes));
+}
+
+/** An index of the web names no file in a bucket: nothing would check its bytes. */
+function isInBucket(address: string, { url }: Offered): boolean {
+  return isForeign(url) && isForeign(address);
+}
+
+function wantOf({ sizeBytes, checksum }: Offered, maxBytes: number): Download {
+  return { maxBytes: sizeBytes ?? maxBytes, sizeBytes, checksum };
 }
 
 async function onDisk<T>(

@@ -24,28 +24,61 @@ export function tooLarge(at: string, maxBytes: number, got: string): UpstreamErr
  * @throws UpstreamError when they are too many, UpstreamFault when they stop too early
  */
 export async function* bodyOf(response: Answer, limits: BodyLimits): AsyncGenerator<Uint8Array, void, void> {
-  const { maxBytes, idleTimeoutMs, at, signal } = limits;
-  const announced = lengthOf(response);
-  const expected = announced === undefined ? "a whole body" : `${announced} bytes`;
   const chunks: AsyncIterator<Uint8Array> = response[Symbol.asyncIterator]();
   let gotBytes = 0;
   try {
     for (;;) {
-      const late = { url: at, expected: `more bytes within ${idleTimeoutMs} ms`, got: `none after ${gotBytes}` };
-      const timer = setTimeout(() => response.destroy(new UpstreamFault(late)), idleTimeoutMs);
+      const timer = setTimeout(() => response.destroy(late(limits, gotBytes)), limits.idleTimeoutMs);
       const step = await chunks.next().finally(() => clearTimeout(timer));
       if (step.done) break;
       gotBytes += step.value.length;
-      if (gotBytes > maxBytes) throw tooLarge(at, maxBytes, "more");
+      if (gotBytes > limits.maxBytes) throw tooLarge(limits.at, limits.maxBytes, "more");
       yield step.value;
     }
   } catch (error) {
-    if (signal?.aborted) throw signal.reason;
-    if (error instanceof UpstreamError || error instanceof UpstreamFault) throw error;
-    throw new UpstreamFault({ url: at, expected, got: `the end after ${gotBytes}` }, { cause: error });
+    throw failureOf(error, response, limits, gotBytes);
   } finally {
     response.destroy();
   }
+}
+
+/** The same bytes at once; of a small body each step on the way costs more than the bytes. Throws the same. */
+export function wholeOf(response: Answer, limits: BodyLimits): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  let gotBytes = 0;
+  const timer = setTimeout(() => response.destroy(late(limits, gotBytes)), limits.idleTimeoutMs);
+  const end = (error?: unknown) => {
+    clearTimeout(timer);
+    if (response.complete && error === undefined) resolve(Buffer.concat(chunks));
+    else reject(failureOf(error, response, limits, gotBytes));
+  };
+  response.on("data", (chunk: Buffer) => {
+    timer.refresh();
+    gotBytes += chunk.length;
+    if (gotBytes > limits.maxBytes) response.destroy(tooLarge(limits.at, limits.maxBytes, "more"));
+    else chunks.push(chunk);
+  });
+  response.once("error", end);
+  response.once("end", end);
+  response.once("close", end);
+  return promise;
+}
+
+function late({ at, idleTimeoutMs }: BodyLimits, gotBytes: number): UpstreamFault {
+  return new UpstreamFault({
+    url: at,
+    expected: `more bytes within ${idleTimeoutMs} ms`,
+    got: `none after ${gotBytes}`,
+  });
+}
+
+function failureOf(error: unknown, response: Answer, { at, signal }: BodyLimits, gotBytes: number): unknown {
+  if (signal?.aborted) return signal.reason;
+  if (error instanceof UpstreamError || error instanceof UpstreamFault) return error;
+  const announced = lengthOf(response);
+  const expected = announced === undefined ? "a whole body" : `${announced} bytes`;
+  return new UpstreamFault({ url: at, expected, got: `the end after ${gotBytes}` }, { cause: error });
 }
 
 const DISCARD_BYTES = 64 * 1024;

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash } from "node:crypto";
 import type { Fetched, Fetcher } from "./fetch.ts";
 import { tooLarge } from "./fetch-body.ts";
 import { UpstreamError, UpstreamFault } from "./fetch-error.ts";
@@ -39,7 +39,17 @@ const PROGRESS_BYTES = 1024 * 1024;
  * has ended without an error**: size and checksum are known then.
  * @throws UpstreamError for a wrong size or checksum too, UpstreamFault when `tries` were in vain
  */
-export async function* download(fetcher: Fetcher, url: string, want: Download): AsyncGenerator<Uint8Array, void, void> {
+export function download(fetcher: Fetcher, url: string, want: Download): AsyncGenerator<Uint8Array, void, void> {
+  return pieces(fetcher, url, want, 0);
+}
+
+/** `before`: how many faults there were already. */
+async function* pieces(
+  fetcher: Fetcher,
+  url: string,
+  want: Download,
+  before: number,
+): AsyncGenerator<Uint8Array, void, void> {
   const at = withoutCredentials(url);
   const { sizeBytes, checksum, tries = TRIES } = want;
   const algorithm = checksum?.algorithm ?? "sha256";
@@ -50,7 +60,7 @@ export async function* download(fetcher: Fetcher, url: string, want: Download): 
     resumable: true,
     validator: undefined,
   };
-  let faults = 0;
+  let faults = before;
   let faultAt = 0;
   for (;;) {
     try {
@@ -82,11 +92,44 @@ export async function* download(fetcher: Fetcher, url: string, want: Download): 
   if (sizeBytes !== undefined && gotBytes !== sizeBytes) throw wrongSize(at, sizeBytes, `${gotBytes}`);
   const got = hash.digest("hex");
   if (checksum && got !== checksum.value.toLowerCase())
-    throw new UpstreamError("checksum", {
-      url: at,
-      expected: `${algorithm} ${checksum.value}`,
-      got: `${got} (of ${gotBytes} bytes)`,
-    });
+    throw wrongChecksum(at, checksum, `${got} (of ${gotBytes} bytes)`);
+}
+
+/**
+ * The same of a file that is small enough for memory, at once: in one request that is read as it comes where all goes well, and as
+ * above where it does not.
+ */
+export async function downloadWhole(fetcher: Fetcher, url: string, want: Download): Promise<Buffer> {
+  const { tries = TRIES } = want;
+  try {
+    return await wholeAtOnce(fetcher, url, want);
+  } catch (error) {
+    if (!isWorthWaiting(error, want) || tries <= 1) throw error;
+    const pause = pauseMs(error, 1, want);
+    want.onFault?.(error, pause);
+    await fetcher.sleep(pause, want.signal);
+  }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of pieces(fetcher, url, want, 1)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function wholeAtOnce(fetcher: Fetcher, url: string, want: Download): Promise<Buffer> {
+  const { maxBytes, sizeBytes, checksum, signal, accept } = want;
+  const fetched = await fetcher.get(url, { maxBytes, signal, accept, encoded: checksum !== undefined });
+  if (fetched.status === 304) throw new Error("not modified, though nobody asked");
+  const at = withoutCredentials(url);
+  if (sizeBytes !== undefined && fetched.sizeBytes !== undefined && fetched.sizeBytes !== sizeBytes) {
+    fetched.cancel();
+    throw wrongSize(at, sizeBytes, `${fetched.sizeBytes}`);
+  }
+  const bytes = await fetched.whole();
+  if (sizeBytes !== undefined && bytes.length !== sizeBytes)
+    throw wrongSize(at, sizeBytes, bytes.length > sizeBytes ? "more" : `${bytes.length}`);
+  const got = checksum && hash(checksum.algorithm, bytes);
+  if (checksum && got !== checksum.value.toLowerCase())
+    throw wrongChecksum(at, checksum, `${got} (of ${bytes.length} bytes)`);
+  return bytes;
 }
 
 /** One request for what is missing. */
@@ -182,6 +225,10 @@ function isRangeRefused(error: unknown): boolean {
 
 function wrongSize(at: string, sizeBytes: number, got: string): UpstreamError {
   return new UpstreamError("size", { url: at, expected: `${sizeBytes} bytes`, got });
+}
+
+function wrongChecksum(at: string, { algorithm, value }: Checksum, got: string): UpstreamError {
+  return new UpstreamError("checksum", { url: at, expected: `${algorithm} ${value}`, got });
 }
 
 function changed(at: string, gotBytes: number, got: string): UpstreamError {

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { forbiddenKindOf } from "./address.ts";
-import { bodyOf, discard, lengthOf, tooLarge } from "./fetch-body.ts";
+import { bodyOf, discard, lengthOf, tooLarge, wholeOf } from "./fetch-body.ts";
 import { type Answer, createConnections } from "./fetch-connection.ts";
 import { isPassing, retryAfterOf, UpstreamError, UpstreamFault } from "./fetch-error.ts";
 import { type Asked, headersFor, type Part, partOf, refuseEncoding, type Validators } from "./fetch-headers.ts";
@@ -54,6 +54,8 @@ export type Fetched = {
   readonly part: Part | undefined;
   /** To be read once, and to its end or its iterator's `return` (a `for await` sees to it); unread, it is to be cancelled. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** All of the body, in its place: for what is small enough for memory. */
+  whole(): Promise<Buffer>;
   /** Ends a body that nobody will read; until then it counts among its host's connections. */
   cancel(): void;
 };
@@ -162,6 +164,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         const part = status === 206 && want.range ? partOf(answer, want.range, at) : undefined;
         const sizeBytes = lengthOf(answer);
         if (sizeBytes !== undefined && sizeBytes > want.maxBytes) throw tooLarge(at, want.maxBytes, `${sizeBytes}`);
+        const limits = { maxBytes: want.maxBytes, idleTimeoutMs, at, signal: want.signal };
         return {
           status,
           finalUrl: url.href,
@@ -172,7 +175,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
           lastModified: answer.headers["last-modified"],
           sizeBytes,
           part,
-          body: bodyOf(answer, { maxBytes: want.maxBytes, idleTimeoutMs, at, signal: want.signal }),
+          body: bodyOf(answer, limits),
+          whole: () => wholeOf(answer, limits),
           cancel: () => void answer.destroy(),
         };
       } catch (error) {

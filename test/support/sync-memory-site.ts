@@ -25,6 +25,7 @@ export function fetcherOver(origin: string, filesFor: (path: string) => SiteFile
         body: (async function* () {
           yield bytes;
         })(),
+        whole: async () => bytes,
         cancel: () => {},
       };
     },

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Download, download } from "../../shared/upstream/fetch-download.ts";
+import { type Download, download, downloadWhole } from "../../shared/upstream/fetch-download.ts";
 import { openFetcher, openUpstream } from "./upstream-site.ts";
 
 export const FILE = randomBytes(300_000);
@@ -31,8 +31,8 @@ function serve(
 
 export type Step = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Downloads from a server that answers with these, one a request. */
-export async function run(steps: readonly Step[], want: Partial<Download> = {}) {
+/** Downloads from a server that answers with these, one a request; piece by piece or at once. */
+export async function run(steps: readonly Step[], want: Partial<Download> = {}, atOnce = false) {
   const left = [...steps];
   const site = await openUpstream((request, response) => {
     const step = left.shift();
@@ -42,6 +42,7 @@ export async function run(steps: readonly Step[], want: Partial<Download> = {}) 
   const pauses: number[] = [];
   const fetcher = openFetcher({
     maxPerHost: 1,
+    idleTimeoutMs: 500,
     sleep: async (ms) => {
       pauses.push(ms);
     },
@@ -49,14 +50,15 @@ export async function run(steps: readonly Step[], want: Partial<Download> = {}) 
   const chunks: Uint8Array[] = [];
   const whole = async () => {
     const options = { maxBytes: 1e9, random: () => 1, ...want };
-    for await (const chunk of download(fetcher, `${site.origin}/f.deb`, options)) chunks.push(chunk);
+    if (atOnce) chunks.push(await downloadWhole(fetcher, `${site.origin}/f.deb`, options));
+    else for await (const chunk of download(fetcher, `${site.origin}/f.deb`, options)) chunks.push(chunk);
   };
   const error = await whole().then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
   const asked = site.requests.map(({ headers }) => [headers.range, headers["if-range"]]);
-  return { error, bytes: Buffer.concat(chunks), asked, pauses };
+  return { error, bytes: Buffer.concat(chunks), asked, pauses, origin: site.origin };
 }
 
 export const cutAt =
