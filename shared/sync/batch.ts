@@ -20,7 +20,7 @@ const Batch = z.array(z.union([Known, Unknown]));
 export type WantedFile = z.infer<typeof Batch>[number];
 
 /** A batch is what one call of the worker copies within its time. */
-const BATCH_FILES = 200;
+const BATCH_FILES = 500;
 const BATCH_BYTES = 256 * 1024 * 1024;
 /** Who ends a batch counts all: so many at most, but for their bytes. */
 const MOST_BATCHES = 400;
