@@ -18,6 +18,8 @@ export type Row = {
   readonly work: string;
   readonly size: number;
   readonly seconds: readonly number[];
+  /** Of the server, all its threads; where a client did the work with it, or it was killed, it is not told. */
+  readonly cpuSeconds?: readonly number[];
   /** Of the server that did the work. */
   readonly peakMb: number;
   readonly peers: readonly PeerTime[];

@@ -7,6 +7,7 @@ export const GROWTH_SIZES = [1_000, 10_000, 60_000, 250_000, 1_000_000];
 
 type Point = readonly [size: number, seconds: number];
 type Line = { readonly name: string; readonly points: readonly Point[]; readonly isLimit: boolean };
+type Limit = { readonly seconds: number; readonly cpuSeconds: number };
 
 const LIMIT = "SHA-256, one read, one write";
 
@@ -24,39 +25,62 @@ function slopeOf(points: readonly Point[]): number {
 }
 
 /** Microseconds that each further package costs. */
-function linearPartOf(points: readonly Point[]): number {
+export function linearPartOf(points: readonly Point[]): number {
   return slopeOf(points) * 1e6;
 }
 
 /**
- * Of each work that was measured at several sizes its growth, all plotted to `growth.svg`; `limitOf` tells the seconds that no
- * whole index can be beneath. Empty where there is but one size.
+ * Of each work that was measured at several sizes its growth: by the clock, which is plotted to `growth.svg`, and of the server's CPU.
+ * `limitOf` tells the seconds that no whole index can be beneath. Empty where there is but one size.
  */
-export async function tellGrowth(rows: readonly Row[], limitOf: (size: number) => Promise<number>): Promise<string> {
-  const lines = [...new Set(rows.map(({ work }) => work))]
-    .map((name): Line => {
-      const own = rows.filter(({ work }) => work === name).map(({ size, seconds }): Point => [size, median(seconds)]);
-      return { name, points: own.sort((a, b) => a[0] - b[0]), isLimit: false };
-    })
-    .filter(({ points }) => points.length > 1);
-  if (lines.length === 0) return "";
-  const limits: Point[] = [];
-  for (const size of [...new Set(lines.flatMap(({ points }) => points.map((point) => point[0])))].sort((a, b) => a - b))
-    limits.push([size, await limitOf(size)]);
-  const all = [...lines, { name: LIMIT, points: limits, isLimit: true }];
+export async function tellGrowth(rows: readonly Row[], limitOf: (size: number) => Promise<Limit>): Promise<string> {
+  const names = [...new Set(rows.map(({ work }) => work))];
+  const lines = (of: (row: Row) => readonly number[] | undefined) =>
+    names.flatMap((name): Line[] => {
+      const points = rows
+        .filter(({ work }) => work === name)
+        .flatMap((row): Point[] => {
+          const seconds = of(row);
+          return seconds ? [[row.size, median(seconds)]] : [];
+        });
+      return points.length > 1 ? [{ name, points: points.toSorted((a, b) => a[0] - b[0]), isLimit: false }] : [];
+    });
+  const timed = lines(({ seconds }) => seconds);
+  if (timed.length === 0) return "";
+  const sizes = [...new Set(timed.flatMap(({ points }) => points.map(([size]) => size)))].sort((a, b) => a - b);
+  const limits: (readonly [number, Limit])[] = [];
+  for (const size of sizes) limits.push([size, await limitOf(size)]);
+  const limitLine = (of: keyof Limit): Line => ({
+    name: LIMIT,
+    points: limits.map(([size, limit]) => [size, limit[of]] as const),
+    isLimit: true,
+  });
+  const all = [...timed, limitLine("seconds")];
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(join(RESULTS, "growth.svg"), svgOf(all));
-  const widest = Math.max(...all.map(({ name }) => name.length));
-  return all
-    .map(({ name, points }) => {
+  return [
+    ...linesTold("by the clock", all),
+    ...linesTold("of the server's CPU", [...lines(({ cpuSeconds }) => cpuSeconds), limitLine("cpuSeconds")]),
+  ].join("\n");
+}
+
+/** Of each line its exponent and its linear constant, that beside the limit's, and its points. */
+function linesTold(what: string, lines: readonly Line[]): string[] {
+  const limit = linearPartOf(lines.at(-1)?.points ?? []);
+  const widest = Math.max(...lines.map(({ name }) => name.length));
+  return [
+    `\n${what.padEnd(widest)}  size ^  µs a package  of the limit's`,
+    ...lines.map(({ name, points }) => {
+      const linear = linearPartOf(points);
       const cells = [
         name.padEnd(widest),
-        exponentOf(points).toFixed(2),
-        `${linearPartOf(points).toFixed(2)} µs a package`,
+        exponentOf(points).toFixed(2).padStart(6),
+        linear.toFixed(2).padStart(12),
+        (linear / limit).toFixed(2).padStart(14),
       ];
-      return `${cells.join("  ")}  ${points.map(([size, seconds]) => `${size}: ${seconds.toFixed(3)} s`).join("  ")}`;
-    })
-    .join("\n");
+      return `${cells.join("  ")}   ${points.map(([size, seconds]) => `${size}: ${seconds.toFixed(3)} s`).join("  ")}`;
+    }),
+  ];
 }
 
 const WIDTH = 900;

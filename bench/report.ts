@@ -12,17 +12,18 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
-const HEAD = ["work", "size", "median", "min", "max", "peak", "peer", "its median", "ratio", ""];
+const HEAD = ["work", "size", "median", "min", "max", "CPU", "peak", "peer", "its median", "ratio", ""];
 
 /** The table that is printed; a peer's time that an earlier run measured has a star. */
 export function tableOf(rows: readonly Row[]): string {
-  const lines = rows.flatMap(({ work, size, seconds, peakMb, peers, note = "" }) => {
+  const lines = rows.flatMap(({ work, size, seconds, cpuSeconds, peakMb, peers, note = "" }) => {
     const own = [
       work,
       String(size),
       shown(median(seconds)),
       shown(Math.min(...seconds)),
       shown(Math.max(...seconds)),
+      cpuSeconds ? shown(median(cpuSeconds)) : "",
       `${peakMb.toFixed(0)} MB`,
     ];
     const beside = peers.map((peer) =>
@@ -35,11 +36,11 @@ export function tableOf(rows: readonly Row[]): string {
           ],
     );
     const [first = ["", "", ""], ...others] = beside;
-    return [[...own, ...first, note], ...others.map((one) => ["", "", "", "", "", "", ...one, ""])];
+    return [[...own, ...first, note], ...others.map((one) => ["", "", "", "", "", "", "", ...one, ""])];
   });
   const table = [HEAD, ...lines];
   const widths = HEAD.map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0)));
-  const isText = (column: number) => column === 0 || column === 6 || column === 9;
+  const isText = (column: number) => column === 0 || column === 7 || column === 10;
   return table
     .map((line) =>
       line
@@ -56,8 +57,9 @@ function shown(seconds: number): string {
 
 /** One entry for each peer; where there is none, one without. */
 export function writeResults(rows: readonly Row[]): void {
-  const entries = rows.flatMap<object>(({ work, size, seconds, peakMb, peers }) => {
-    const own = { work, size, seconds: median(seconds), peak_mb: Math.round(peakMb) };
+  const entries = rows.flatMap<object>(({ work, size, seconds, cpuSeconds, peakMb, peers }) => {
+    const cpu = cpuSeconds ? median(cpuSeconds) : null;
+    const own = { work, size, seconds: median(seconds), cpu_seconds: cpu, peak_mb: Math.round(peakMb) };
     if (peers.length === 0) return [{ ...own, peer: null, peer_seconds: null, ratio: null }];
     return peers.map((peer) => {
       if (peer.seconds.length === 0) return { ...own, peer: peer.name, peer_seconds: null, ratio: null };

@@ -61,9 +61,10 @@ async function main(): Promise<void> {
     });
   }
   console.log(`packages: ${bench.source.what}`);
-  const works = WORKS.filter(({ name, isQuick }) =>
-    options.only.length > 0 ? options.only.includes(name) : isQuick || !options.quick,
-  );
+  const works = WORKS.filter(({ name, isQuick, growsNot = false }) => {
+    if (options.only.length > 0) return options.only.includes(name);
+    return options.growth ? !growsNot : isQuick || !options.quick;
+  });
   const rows: Row[] = [];
   let failed = 0;
   try {
@@ -82,7 +83,7 @@ async function main(): Promise<void> {
         console.log(`with its set-up ${((performance.now() - began) / 1000).toFixed(0)} s`);
       }
     }
-    console.log(await tellGrowth(rows, async (size) => (await limitOf(bench, size)).seconds));
+    console.log(await tellGrowth(rows, (size) => limitOf(bench, size)));
   } finally {
     clean();
   }

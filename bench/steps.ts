@@ -4,6 +4,8 @@ import { sha256Of } from "../shared/blob.ts";
 import type { BenchPackhouse } from "./server/packhouse.ts";
 
 const LIMIT_MS = 1_800_000;
+/** So exact is a time that was waited for by asking. */
+const LEAST_SHARE = 0.02;
 /** Longer than a publication waits behind the one before. */
 const REST_MS = 1100;
 
@@ -30,11 +32,13 @@ export async function rest(): Promise<void> {
   await sleep(REST_MS);
 }
 
+/** Asks no more often than that, and the less the longer it takes: asking takes CPU from what is waited for. */
 export async function until(isSo: () => Promise<boolean>, everyMs: number): Promise<void> {
-  const limit = performance.now() + LIMIT_MS;
+  const start = performance.now();
   while (!(await isSo())) {
-    if (performance.now() > limit) throw new Error(`it took over ${LIMIT_MS / 1000} s`);
-    await sleep(everyMs);
+    const passed = performance.now() - start;
+    if (passed > LIMIT_MS) throw new Error(`it took over ${LIMIT_MS / 1000} s`);
+    await sleep(Math.max(everyMs, passed * LEAST_SHARE));
   }
 }
 
@@ -52,17 +56,19 @@ export async function repeated(runs: number, run: (nth: number) => Promise<numbe
   return seconds;
 }
 
-/** Seconds until a pointer of a repo holds something else than before `act` began. */
+/** Seconds from when `act` begins until a pointer of a repo is written; that it holds something else then is made sure of. */
 export async function untilChanged(
   packhouse: BenchPackhouse,
   path: string,
   act: () => Promise<unknown>,
 ): Promise<number> {
   const { text: before } = await packhouse.ask("GET", path);
-  const start = performance.now();
-  await act();
-  await until(async () => (await packhouse.ask("GET", path)).text !== before, 4);
-  return (performance.now() - start) / 1000;
+  const seconds = await secondsOf(async () => {
+    const written = packhouse.pointerWritten(path, AbortSignal.timeout(LIMIT_MS));
+    await Promise.all([act(), written]);
+  });
+  if ((await packhouse.ask("GET", path)).text === before) throw new Error(`wrong result: ${path} is what it was`);
+  return seconds;
 }
 
 const Awaited = z.object({
@@ -101,12 +107,24 @@ export async function upload(
   return sha256;
 }
 
-/** Runs something; says how much CPU the server used for it, which other load of the machine does not change much. */
-export async function withCpu<T>(
-  packhouse: BenchPackhouse,
-  run: () => Promise<T>,
-): Promise<{ result: T; cpu: string }> {
-  const before = await packhouse.act(z.number(), "cpu");
-  const result = await run();
-  return { result, cpu: `CPU ${((await packhouse.act(z.number(), "cpu")) - before).toFixed(2)} s` };
+/** How long a work took, each time that it was done: by the clock, and of the server's CPU, which other load does not change much. */
+export class Times {
+  readonly seconds: number[] = [];
+  readonly cpuSeconds: number[] = [];
+
+  /** Does it once more; `run` answers its seconds, or those of the whole run are taken. */
+  async add(packhouse: BenchPackhouse, run: () => Promise<unknown>): Promise<void> {
+    const cpu = () => packhouse.act(z.number(), "cpu");
+    const before = await cpu();
+    const start = performance.now();
+    const told = await run();
+    const whole = (performance.now() - start) / 1000;
+    this.seconds.push(typeof told === "number" ? told : whole);
+    this.cpuSeconds.push((await cpu()) - before);
+  }
+
+  /** For a row. */
+  get taken(): { readonly seconds: readonly number[]; readonly cpuSeconds: readonly number[] } {
+    return { seconds: this.seconds, cpuSeconds: this.cpuSeconds };
+  }
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { useContext } from "../../functions/context.ts";
 import { startServer } from "../../infra/local/server.ts";
 import { ACTIONS } from "./actions.ts";
+import { telling } from "./pointers.ts";
 import { traced } from "./trace.ts";
 
 const Settings = z.object({ dataFolder: z.string(), trace: z.boolean(), port: z.number().int().default(0) });
@@ -13,7 +14,8 @@ const server = await startServer(
   { dataFolder, host: "127.0.0.1", port, publicUrl: undefined, allowPrivateUpstreams: true },
   (message) => console.error(message),
 );
-const context = trace ? traced(server.context) : server.context;
+const told = telling(server.context, (pointer) => process.send?.({ pointer }));
+const context = trace ? traced(told) : told;
 useContext(context);
 
 process.on("message", async (message) => {

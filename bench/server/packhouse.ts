@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { EventEmitter, once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ const START_LIMIT_MS = 60_000;
 
 const Ready = z.object({ url: z.string(), token: z.string() });
 const Result = z.object({ id: z.number(), result: z.unknown(), error: z.string().optional() });
+const Pointer = z.object({ pointer: z.string() });
 
 export type Answer = { readonly status: number; readonly headers: Headers; readonly text: string };
 
@@ -23,6 +25,8 @@ export type BenchPackhouse = {
   call<T>(shape: z.ZodType<T>, method: string, path: string, body?: unknown): Promise<T>;
   /** Something of `actions.ts`. */
   act<T>(shape: z.ZodType<T>, action: string, given?: unknown): Promise<T>;
+  /** Settles when the pointer that clients read at a path is next written. */
+  pointerWritten(path: string, signal: AbortSignal): Promise<unknown>;
   /** The most memory that the process has held, in MB, since it began or `forgetPeak` was called. Throws when it has ended. */
   peakMb(): number;
   forgetPeak(): void;
@@ -71,7 +75,10 @@ export async function startBench({
   const { url, token } = Ready.parse(await firstMessage(child));
   const waiting = new Map<number, (result: z.infer<typeof Result>) => void>();
   let last = 0;
+  const pointers = new EventEmitter();
   child.on("message", (message) => {
+    const told = Pointer.safeParse(message);
+    if (told.success) return void pointers.emit(told.data.pointer);
     const result = Result.parse(message);
     waiting.get(result.id)?.(result);
     waiting.delete(result.id);
@@ -115,6 +122,7 @@ export async function startBench({
       if (error !== undefined) throw new Error(error);
       return shape.parse(result);
     },
+    pointerWritten: (path, signal) => once(pointers, `pointers${path}`, { signal }),
     peakMb() {
       const [, kilobytes] = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8")) ?? [];
       if (kilobytes === undefined) throw new Error("the Packhouse has ended");

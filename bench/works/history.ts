@@ -5,7 +5,7 @@ import { expectAdded } from "../check.ts";
 import { newDeb } from "../inputs/debs.ts";
 import { aptly, aptlyCopy } from "../peers/aptly.ts";
 import type { BenchPackhouse } from "../server/packhouse.ts";
-import { repeated, repoState, rest, secondsOf, untilChanged, untilPublished, upload } from "../steps.ts";
+import { repoState, rest, Times, untilChanged, untilPublished, upload } from "../steps.ts";
 import { aptlyPeer } from "./whole-repo.ts";
 
 const SIGNED = ["-batch", "-gpg-key=bench@example.org"];
@@ -32,8 +32,8 @@ export const oldCommit: Work = {
   what: "an old commit read at /apt/NAME@N/ for the first time: one that was published, one that was merged into the next",
   isQuick: true,
   async run(bench, size) {
-    const published: number[] = [];
-    const merged: number[] = [];
+    const published = new Times();
+    const merged = new Times();
     const packhouse = await bench.published("apt", size);
     try {
       packhouse.forgetPeak();
@@ -46,14 +46,14 @@ export const oldCommit: Work = {
         const numbers = [];
         for (const map of maps) numbers.push(await add(packhouse, map));
         await untilPublished(packhouse, "bench");
-        const read = (number: number) =>
-          secondsOf(async () => {
+        const read = (number: number, times: Times) =>
+          times.add(packhouse, async () => {
             const { status, text } = await packhouse.ask("GET", `/apt/bench@${number}/dists/stable/InRelease`);
             if (status !== 200 || !text.includes("main/binary-amd64/Packages"))
               throw new Error(`wrong result: @${number} is ${status}`);
           });
-        published.push(await read(commit));
-        merged.push(await read(numbers[1] ?? 0));
+        await read(commit, published);
+        await read(numbers[1] ?? 0, merged);
       }
       await expectAdded(packhouse, "bench@1", { count: size, added: [] });
       const peakMb = packhouse.peakMb();
@@ -63,8 +63,8 @@ export const oldCommit: Work = {
         return aptly(copy, "publish", "snapshot", ...SIGNED, "-distribution=stable", "old", "old");
       });
       return [
-        { work: "old-commit", size, seconds: published, peakMb, peers },
-        { work: "old-commit-merged", size, seconds: merged, peakMb, peers },
+        { work: "old-commit", size, ...published.taken, peakMb, peers },
+        { work: "old-commit-merged", size, ...merged.taken, peakMb, peers },
       ];
     } finally {
       await packhouse.remove();
@@ -85,22 +85,23 @@ export const diffAndBack: Work = {
       await untilPublished(packhouse, "bench");
       const names = Array.from({ length: 5 }, (_, number) => newDeb(number).name).sort();
       await expectAdded(packhouse, "bench", { count: size + 5, added: names });
-      const diff = await repeated(bench.runs, () =>
-        secondsOf(async () => {
+      const diff = new Times();
+      for (let run = 0; run < bench.runs; run += 1) {
+        await diff.add(packhouse, async () => {
           const told = await packhouse.call(Diff, "GET", `/repo/bench/diff?from=1&to=${later}`);
           const found = told.added.map(({ name }) => name).sort();
           if (!isDeepStrictEqual(found, names) || told.removed.length > 0)
             throw new Error(`wrong result: ${JSON.stringify(told)}`);
-        }),
-      );
-      const back = await repeated(bench.runs, async (nth) => {
+        });
+      }
+      const back = new Times();
+      for (let nth = 0; nth < bench.runs; nth += 1) {
         await untilPublished(packhouse, "bench");
         await rest();
         const commit = nth % 2 === 0 ? 1 : later;
-        return untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", () =>
-          packhouse.call(z.unknown(), "POST", "/repo/bench/rollback", { commit }),
-        );
-      });
+        const roll = () => packhouse.call(z.unknown(), "POST", "/repo/bench/rollback", { commit });
+        await back.add(packhouse, () => untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", roll));
+      }
       const peakMb = packhouse.peakMb();
       const added = bench.runs % 2 === 0 ? names : [];
       await expectAdded(packhouse, "bench", { count: size + added.length, added });
@@ -120,8 +121,8 @@ export const diffAndBack: Work = {
         return aptly(copy, "publish", "switch", ...SIGNED, "stable", "two");
       });
       return [
-        { work: "diff", size, seconds: diff, peakMb, peers: diffPeers },
-        { work: "roll-back", size, seconds: back, peakMb, peers: backPeers },
+        { work: "diff", size, ...diff.taken, peakMb, peers: diffPeers },
+        { work: "roll-back", size, ...back.taken, peakMb, peers: backPeers },
       ];
     } finally {
       await packhouse.remove();

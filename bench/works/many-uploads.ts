@@ -8,7 +8,7 @@ import { expectAsFtparchive } from "../check-apt.ts";
 import { isAdded } from "../inputs/added.ts";
 import { newDeb } from "../inputs/debs.ts";
 import { profiled } from "../profile.ts";
-import { repoState, rest, secondsOf, send, until, untilPublished, withCpu } from "../steps.ts";
+import { repoState, rest, secondsOf, send, Times, until, untilPublished } from "../steps.ts";
 
 const CLIENTS = 50;
 const UPLOADS = 200;
@@ -44,21 +44,20 @@ export const manyUploads: Work = {
           return packages === size + UPLOADS && commit === published_commit;
         }, 100);
       };
-      const { result: seconds, cpu } = await withCpu(packhouse, () =>
-        secondsOf(async () => {
-          if (bench.options.profile) console.log(await profiled(packhouse, `many-uploads-${size}`, work));
-          else await work();
-        }),
-      );
+      const times = new Times();
+      await times.add(packhouse, async () => {
+        if (bench.options.profile) console.log(await profiled(packhouse, `many-uploads-${size}`, work));
+        else await work();
+      });
       const spans = await packhouse.act(Spans, "spans");
       const publications = spans.filter(({ name }) => name === "objects.putPointer").length / POINTERS;
       const added = Array.from({ length: UPLOADS }, (_, number) => newDeb(number).name);
       await expectAdded(packhouse, "bench", { count: size + UPLOADS, added });
       expectUploads(bench, await readPublished(packhouse, "bench"));
       const commits = (await repoState(packhouse, "bench")).commit - before.commit;
-      const note = `${cpu}, all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${spans.length} requests to table, store and queues`;
+      const note = `all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${spans.length} requests to table, store and queues`;
       console.log(countsOf(spans.map(({ name }) => name)));
-      return [{ work: "many-uploads", size, seconds: [seconds], peakMb: packhouse.peakMb(), peers: [], note }];
+      return [{ work: "many-uploads", size, ...times.taken, peakMb: packhouse.peakMb(), peers: [], note }];
     } finally {
       await packhouse.remove();
     }

@@ -7,7 +7,7 @@ import { isAdded } from "../inputs/added.ts";
 import { newDeb, readIndex } from "../inputs/debs.ts";
 import { aptlyAdd, aptlyCopy, aptlyFolder } from "../peers/aptly.ts";
 import { repreproAdd, repreproCopy, repreproFolder } from "../peers/reprepro.ts";
-import { rest, untilChanged, upload, withCpu } from "../steps.ts";
+import { rest, Times, untilChanged, upload } from "../steps.ts";
 
 /** One package more in a published, signed repo: from the request that commits it to the InRelease that names it. */
 export const oneDeb: Work = {
@@ -16,8 +16,7 @@ export const oneDeb: Work = {
   isQuick: true,
   async run(bench, size) {
     const packhouse = await bench.published("apt", size);
-    const seconds: number[] = [];
-    let note = "";
+    const times = new Times();
     try {
       packhouse.forgetPeak();
       for (let run = 0; run < bench.runs; run += 1) {
@@ -25,10 +24,7 @@ export const oneDeb: Work = {
         const sha256 = await upload(packhouse, `${deb.name}/debian/bookworm/amd64`, deb.filename, deb.bytes);
         await rest();
         const add = () => packhouse.call(z.unknown(), "PATCH", "/repo/bench/packages", { add: { [sha256]: {} } });
-        const measured = () => untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", add);
-        const { result, cpu } = await withCpu(packhouse, measured);
-        seconds.push(result);
-        note = `the last: ${cpu}`;
+        await times.add(packhouse, () => untilChanged(packhouse, "/apt/bench/dists/stable/InRelease", add));
       }
       const peakMb = packhouse.peakMb();
       const added = Array.from({ length: bench.runs }, (_, run) => newDeb(run).name);
@@ -38,7 +34,7 @@ export const oneDeb: Work = {
         const before = published.filter((stanza) => !isAdded(packageOf(stanza)));
         expectStanzas(before, readIndex(await bench.debs(size)));
       }
-      return [{ work: "one-deb", size, seconds, peakMb, peers: await peers(bench, size), note }];
+      return [{ work: "one-deb", size, ...times.taken, peakMb, peers: await peers(bench, size) }];
     } finally {
       await packhouse.remove();
     }

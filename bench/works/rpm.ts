@@ -14,7 +14,7 @@ import {
 } from "../peers/createrepo.ts";
 import { isThere } from "../peers/programs.ts";
 import { profiled } from "../profile.ts";
-import { repeated, rest, untilChanged, upload, withCpu } from "../steps.ts";
+import { rest, Times, untilChanged, upload } from "../steps.ts";
 
 /** The one pointer that leads clients to a commit. */
 const MIRRORLIST = "/yum/bench/mirrorlist";
@@ -28,20 +28,19 @@ export const oneRpm: Work = {
     try {
       packhouse.forgetPeak();
       const added = new Set<string>();
-      let note = "";
-      const once = async (nth: number) => {
+      const once = async (nth: number, times: Times) => {
         const rpm = newRpm(nth);
         const sha256 = await upload(packhouse, `${rpm.name}/fedora/42/noarch`, rpm.filename, rpm.bytes);
         added.add(sha256);
         await rest();
         const add = () => packhouse.call(z.unknown(), "PATCH", "/repo/bench/packages", { add: { [sha256]: {} } });
-        const { result, cpu } = await withCpu(packhouse, () => untilChanged(packhouse, MIRRORLIST, add));
-        note = `the last: ${cpu}`;
-        return result;
+        await times.add(packhouse, () => untilChanged(packhouse, MIRRORLIST, add));
       };
-      const seconds = await repeated(bench.runs, once);
+      const times = new Times();
+      for (let run = 0; run < bench.runs; run += 1) await once(run, times);
       const peakMb = packhouse.peakMb();
-      if (bench.options.profile) console.log(await profiled(packhouse, `one-rpm-${size}`, () => once(bench.runs)));
+      if (bench.options.profile)
+        console.log(await profiled(packhouse, `one-rpm-${size}`, () => once(bench.runs, new Times())));
       if (bench.files(size) === size) {
         const expected = listedRpms(await bench.rpms(size)).map(({ sha256 }) => sha256);
         await expectRpms(packhouse, "bench", [...expected, ...added]);
@@ -52,7 +51,7 @@ export const oneRpm: Work = {
         writeFileSync(join(folder, rpm.filename), rpm.bytes);
         return createrepoAdd(peer, join(folder, "repo"), join(folder, rpm.filename));
       });
-      return [{ work: "one-rpm", size, seconds, peakMb, peers, note }];
+      return [{ work: "one-rpm", size, ...times.taken, peakMb, peers }];
     } finally {
       await packhouse.remove();
     }
@@ -68,7 +67,8 @@ export const firstRpms: Work = {
     try {
       await rest();
       packhouse.forgetPeak();
-      const taken = await untilChanged(packhouse, MIRRORLIST, commit);
+      const times = new Times();
+      await times.add(packhouse, () => untilChanged(packhouse, MIRRORLIST, commit));
       const peakMb = packhouse.peakMb();
       if (bench.files(size) === size) {
         const folder = await bench.rpms(size);
@@ -82,7 +82,7 @@ export const firstRpms: Work = {
         return createrepo(peer, join(folder, "repo"));
       });
       const note = `tree written in ${treeSeconds.toFixed(2)} s`;
-      return [{ work: "first-publication-yum", size, seconds: [taken], peakMb, peers, note }];
+      return [{ work: "first-publication-yum", size, ...times.taken, peakMb, peers, note }];
     } finally {
       await packhouse.remove();
     }

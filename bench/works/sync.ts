@@ -7,7 +7,7 @@ import { openSite } from "../inputs/site.ts";
 import { aptly } from "../peers/aptly.ts";
 import { profiled } from "../profile.ts";
 import { type BenchPackhouse, startBench } from "../server/packhouse.ts";
-import { secondsOf, until, untilPublished, withCpu } from "../steps.ts";
+import { secondsOf, Times, until, untilPublished } from "../steps.ts";
 
 const State = z.object({
   state: z.string(),
@@ -55,12 +55,11 @@ async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]
       await untilSynced(packhouse);
     };
     packhouse.forgetPeak();
-    const { result: first, cpu } = await withCpu(packhouse, () =>
-      secondsOf(async () => {
-        if (bench.options.profile) console.log(await profiled(packhouse, `${name}-${size}`, begin));
-        else await begin();
-      }),
-    );
+    const first = new Times();
+    await first.add(packhouse, async () => {
+      if (bench.options.profile) console.log(await profiled(packhouse, `${name}-${size}`, begin));
+      else await begin();
+    });
     const peakMb = packhouse.peakMb();
     const spans = await packhouse.act(Spans, "spans");
     console.log(countsOf(spans.map((span) => span.name)));
@@ -68,7 +67,8 @@ async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]
     if (packages !== size) throw new Error(`wrong result: ${packages} packages were synced`);
     site.taken();
     packhouse.forgetPeak();
-    const again = await secondsOf(async () => {
+    const again = new Times();
+    await again.add(packhouse, async () => {
       await packhouse.call(z.unknown(), "PUT", "/upstream/debian", {});
       await untilSynced(packhouse);
     });
@@ -81,15 +81,15 @@ async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]
       {
         work: name,
         size,
-        seconds: [first],
+        ...first.taken,
         peakMb,
         peers: peers.first,
-        note: `${cpu}, ${spans.length} requests to table, store and queues`,
+        note: `${spans.length} requests to table, store and queues`,
       },
       {
         work: `${name}-again`,
         size,
-        seconds: [again],
+        ...again.taken,
         peakMb: againPeak,
         peers: peers.again,
         note: `${asked.length} request to the upstream`,

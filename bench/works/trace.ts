@@ -41,12 +41,20 @@ export const trace: Work = {
         const spans = await packhouse.act(Spans, "spans");
         const steps = stepsOf(spans, samples);
         const seconds = [...steps.values()].reduce((sum, { ms }) => sum + ms, 0) / 1000;
+        const cpuSeconds = [...steps.values()].reduce((sum, { cpuMs }) => sum + cpuMs, 0) / 1000;
         const limit = await limitOf(bench, size);
         if (run === 1) continue;
         console.log(`\n${what}\n${stepTable(steps, limit)}\nthe limit is ${limit.told}`);
         if (bench.options.profile) console.log(`\n${requestsOf(spans)}\n\n${told}`);
         const peers = [{ name: "the limit", seconds: [limit.seconds], kept: false }];
-        rows.push({ work: `trace-${what}`, size, seconds: [seconds], peakMb: packhouse.peakMb(), peers });
+        rows.push({
+          work: `trace-${what}`,
+          size,
+          seconds: [seconds],
+          cpuSeconds: [cpuSeconds],
+          peakMb: packhouse.peakMb(),
+          peers,
+        });
       }
       return rows;
     } finally {

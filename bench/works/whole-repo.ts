@@ -5,7 +5,7 @@ import { expectAdded, expectStanzas, readPublished } from "../check.ts";
 import { expectAsFtparchive } from "../check-apt.ts";
 import { readIndex } from "../inputs/debs.ts";
 import { aptly, aptlyCopy, aptlyFolder, aptlyPublish, aptlyUpdate } from "../peers/aptly.ts";
-import { repeated, rest, secondsOf, untilChanged } from "../steps.ts";
+import { rest, secondsOf, Times, untilChanged } from "../steps.ts";
 
 const IN_RELEASE = "dists/stable/InRelease";
 
@@ -16,13 +16,14 @@ export const firstPublication: Work = {
   async run(bench, size) {
     let written = 0;
     const peaks: number[] = [];
-    const seconds = await repeated(bench.runs, async (nth) => {
+    const times = new Times();
+    for (let nth = 0; nth < bench.runs; nth += 1) {
       const { packhouse, commit, treeSeconds } = await withTree(bench, "apt", size);
       try {
         written = treeSeconds;
         await rest();
         packhouse.forgetPeak();
-        const taken = await untilChanged(packhouse, `/apt/bench/${IN_RELEASE}`, commit);
+        await times.add(packhouse, () => untilChanged(packhouse, `/apt/bench/${IN_RELEASE}`, commit));
         peaks.push(packhouse.peakMb());
         if (nth === 0) await expectAdded(packhouse, "bench", { count: size, added: [] });
         if (nth === 0 && bench.files(size) === size) {
@@ -30,17 +31,16 @@ export const firstPublication: Work = {
           expectStanzas(published, readIndex(await bench.debs(size)));
           expectAsFtparchive(published, await bench.debs(size));
         }
-        return taken;
       } finally {
         await packhouse.remove();
       }
-    });
+    }
     const peers = await aptlyPeer(bench, "first-publication", size, async (copy, kept) => {
       await aptlyCopy(kept, copy, { published: false });
       return aptlyPublish(copy);
     });
     const note = `tree written in ${written.toFixed(2)} s`;
-    return [{ work: "first-publication", size, seconds, peakMb: Math.max(...peaks), peers, note }];
+    return [{ work: "first-publication", size, ...times.taken, peakMb: Math.max(...peaks), peers, note }];
   },
 };
 
@@ -55,17 +55,20 @@ export const nothingChanged: Work = {
       packhouse.forgetPeak();
       const Published = z.object({ seconds: z.number(), requests: z.number(), writes: z.number() });
       let note = "";
-      const seconds = await repeated(bench.runs, async () => {
-        const done = await packhouse.act(Published, "publish", { type: "apt", name: "bench" });
-        if (done.writes > 0) throw new Error(`wrong result: ${done.writes} writes where nothing changed`);
-        note = `${done.requests} requests, none writes`;
-        return done.seconds;
-      });
+      const times = new Times();
+      for (let run = 0; run < bench.runs; run += 1) {
+        await times.add(packhouse, async () => {
+          const done = await packhouse.act(Published, "publish", { type: "apt", name: "bench" });
+          if (done.writes > 0) throw new Error(`wrong result: ${done.writes} writes where nothing changed`);
+          note = `${done.requests} requests, none writes`;
+          return done.seconds;
+        });
+      }
       const peers = await aptlyPeer(bench, "nothing-changed", size, async (copy, kept) => {
         await aptlyCopy(kept, copy);
         return aptlyUpdate(copy);
       });
-      return [{ work: "nothing-changed", size, seconds, peakMb: packhouse.peakMb(), peers, note }];
+      return [{ work: "nothing-changed", size, ...times.taken, peakMb: packhouse.peakMb(), peers, note }];
     } finally {
       await packhouse.remove();
     }
@@ -80,14 +83,15 @@ export const secondRepo: Work = {
     const packhouse = await bench.published("apt", size);
     try {
       packhouse.forgetPeak();
-      const seconds = await repeated(bench.runs, async (nth) => {
+      const times = new Times();
+      for (let nth = 0; nth < bench.runs; nth += 1) {
         const name = `fork-${nth}`;
         await packhouse.call(z.unknown(), "POST", "/repo", { name, type: "apt", architectures: ["amd64"] });
         await rest();
-        return untilChanged(packhouse, `/apt/${name}/${IN_RELEASE}`, () =>
-          packhouse.call(z.unknown(), "PUT", `/repo/${name}/packages`, { sync: { name: "bench", type: "repo" } }),
-        );
-      });
+        const sync = { sync: { name: "bench", type: "repo" } };
+        const take = () => packhouse.call(z.unknown(), "PUT", `/repo/${name}/packages`, sync);
+        await times.add(packhouse, () => untilChanged(packhouse, `/apt/${name}/${IN_RELEASE}`, take));
+      }
       const peakMb = packhouse.peakMb();
       if (bench.files(size) === size) {
         expectStanzas(await readPublished(packhouse, "fork-0"), await readPublished(packhouse, "bench"));
@@ -109,7 +113,7 @@ export const secondRepo: Work = {
           );
         });
       });
-      return [{ work: "second-repo", size, seconds, peakMb, peers }];
+      return [{ work: "second-repo", size, ...times.taken, peakMb, peers }];
     } finally {
       await packhouse.remove();
     }
