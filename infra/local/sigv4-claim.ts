@@ -57,8 +57,10 @@ export function claimOfHeader(header: string, headers: Readonly<Record<string, s
       : new Refused("InvalidArgument", "Unsupported Authorization Type");
   const parts: Record<string, string> = {};
   for (const part of header.slice(ALGORITHM.length + 1).split(",")) {
-    const [, name, value] = /^\s*([A-Za-z]+)=(.+?)\s*$/.exec(part) ?? [];
-    if (name === undefined || value === undefined || parts[name] !== undefined)
+    const cut = part.indexOf("=");
+    const name = part.slice(0, Math.max(cut, 0)).trimStart();
+    const value = part.slice(cut + 1).trimEnd();
+    if (!/^[A-Za-z]+$/.test(name) || value === "" || parts[name] !== undefined)
       throw malformed("the format is not Name=Value.");
     parts[name] = value;
   }

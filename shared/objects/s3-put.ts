@@ -1,4 +1,4 @@
-import { createHash, createHmac, type Hmac } from "node:crypto";
+import { createHash, createHmac, createSecretKey, type Hmac, type KeyObject } from "node:crypto";
 import { PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { SignatureV4 } from "@smithy/signature-v4";
@@ -89,9 +89,17 @@ class NodeSha256 {
   }
 }
 
-function keyOf(secret: string | ArrayBuffer | ArrayBufferView): string | Uint8Array {
+/** The signer keeps its key of the day; to take one as bytes costs Node more than the HMAC of a request. */
+const keysOf = new WeakMap<object, KeyObject>();
+
+function keyOf(secret: string | ArrayBuffer | ArrayBufferView): string | KeyObject {
   if (typeof secret === "string") return secret;
-  return ArrayBuffer.isView(secret)
+  const known = keysOf.get(secret);
+  if (known) return known;
+  const bytes = ArrayBuffer.isView(secret)
     ? new Uint8Array(secret.buffer, secret.byteOffset, secret.byteLength)
     : new Uint8Array(secret);
+  const made = createSecretKey(bytes);
+  keysOf.set(secret, made);
+  return made;
 }

@@ -13,7 +13,10 @@ export function ownerXml(): string {
 }
 
 export function hasBucket(store: Store, name: string): boolean {
-  return store.db.statement("SELECT 1 AS there FROM object_bucket WHERE name = ?").get(name) !== undefined;
+  if (store.buckets.has(name)) return true;
+  const found = store.db.statement("SELECT 1 AS there FROM object_bucket WHERE name = ?").get(name) !== undefined;
+  if (found) store.buckets.add(name);
+  return found;
 }
 
 export function requireBucket(store: Store, name: string): void {
@@ -89,6 +92,7 @@ export function deleteBucket(store: Store, call: Call): Answer {
       .run(bucket);
     store.db.statement("DELETE FROM object_upload WHERE bucket = ?").run(bucket);
     store.db.statement("DELETE FROM object_bucket WHERE name = ?").run(bucket);
+    store.buckets.delete(bucket);
   });
   return { status: 204 };
 }

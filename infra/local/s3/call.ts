@@ -43,6 +43,8 @@ export type Store = {
   db: LocalDatabase;
   files: DataFiles;
   objects: Objects;
+  /** Of those that are there, what was asked for: nearly every request asks. */
+  buckets: Set<string>;
   region: string;
   now: () => Date;
 };

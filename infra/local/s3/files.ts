@@ -44,7 +44,8 @@ function shelf(id: number): string {
   return (id % 256).toString(16).padStart(2, "0");
 }
 
-const RESERVED_AT_ONCE = 256;
+/** Each time is a commit; what a process leaves of them is looked for when the next one starts. */
+const RESERVED_AT_ONCE = 1024;
 
 /**
  * `FOLDER/data/XX/ID`: numbered upwards, and never changed once the database refers to them. No name from outside ever becomes

@@ -73,22 +73,20 @@ export function openObjects(
     return { contentId: id, sizeBytes, digests };
   }
 
-  /** Makes the key stand for a content, new or another key's, and tells of it in the same instant. */
+  /** Makes the key stand for a content, new or another key's, and tells of it in the same instant: within a transaction. */
   function set(fields: EntryFields, content: NewContent | number, eventName: ObjectEvent): Entry {
-    return db.transaction(() => {
-      const { bucket, key, etag, headers, metadata, checksum, partCount } = fields;
-      const before = find(bucket, key);
-      const known = typeof content === "number" ? contentOf(content) : addContent(content);
-      const { contentId, sizeBytes } = known;
-      const modifiedAt = Math.floor(now().getTime() / 1_000) * 1_000;
-      const texts = [headers, metadata, checksum].map((value) => JSON.stringify(value));
-      db.statement("INSERT OR REPLACE INTO object_entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").run(
-        ...[bucket, key, contentId, etag, modifiedAt, ...texts, partCount ?? null],
-      );
-      if (before && before.contentId !== contentId) release(before.contentId);
-      onCreated?.({ bucket, key, sizeBytes, eTag: etag, eventName });
-      return { ...fields, ...known, modifiedAt };
-    });
+    const { bucket, key, etag, headers, metadata, checksum, partCount } = fields;
+    const before = find(bucket, key);
+    const known = typeof content === "number" ? contentOf(content) : addContent(content);
+    const { contentId, sizeBytes } = known;
+    const modifiedAt = Math.floor(now().getTime() / 1_000) * 1_000;
+    const texts = [headers, metadata, checksum].map((value) => JSON.stringify(value));
+    db.statement("INSERT OR REPLACE INTO object_entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").run(
+      ...[bucket, key, contentId, etag, modifiedAt, ...texts, partCount ?? null],
+    );
+    if (before && before.contentId !== contentId) release(before.contentId);
+    onCreated?.({ bucket, key, sizeBytes, eTag: etag, eventName });
+    return { ...fields, ...known, modifiedAt };
   }
 
   function remove(bucket: string, key: string): void {

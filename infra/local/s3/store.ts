@@ -85,7 +85,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
   const files = openDataFiles(folder, db, options.small);
   garbage.sweepOrphans(db, files);
   const objects = openObjects(db, files, now, options.onCreated);
-  const store: Store = { db, files, objects, region, now };
+  const store: Store = { db, files, objects, buckets: new Set(), region, now };
 
   async function callOf({ method, url, headers: sent, body }: StoreRequest, id: string): Promise<Call> {
     const target = targetOf(url, pathPrefix);
