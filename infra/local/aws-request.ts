@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { type SigV4Credentials, verifySigV4 } from "./sigv4.ts";
 
 /** A whole request to an AWS endpoint with a JSON protocol; header names are in lower case. */
@@ -10,6 +10,9 @@ export type AwsRequest = {
   headers: Record<string, string>;
   body: Uint8Array;
 };
+
+/** What is answered, over whatever way; the body is JSON. */
+export type AwsAnswer = { status: number; headers: Record<string, string>; body: Buffer };
 
 export type AwsCredentials = SigV4Credentials;
 
@@ -48,4 +51,18 @@ export async function readAwsRequest(request: IncomingMessage, maxBytes: number)
 
 export function requestId(): string {
   return randomUUID();
+}
+
+export function awsAnswer(status: number, output: unknown, headers: Record<string, string> = {}): AwsAnswer {
+  const body = Buffer.from(JSON.stringify(output));
+  return {
+    status,
+    headers: { ...headers, "content-type": "application/x-amz-json-1.0", "x-amzn-requestid": requestId() },
+    body,
+  };
+}
+
+export function respond(response: ServerResponse, { status, headers, body }: AwsAnswer): void {
+  response.writeHead(status, { ...headers, "content-length": body.length });
+  response.end(body);
 }

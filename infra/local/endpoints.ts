@@ -5,7 +5,7 @@ import { type Listening, listen } from "./listen.ts";
 import { createObjectStore, type ObjectStore } from "./s3/store.ts";
 import { createSchedulerEndpoint, isSchedulerPath } from "./scheduler/endpoint.ts";
 import { createQueueEndpoint, type QueueEndpoint } from "./sqs/endpoint.ts";
-import { createTableEndpoint } from "./table.ts";
+import { createTableEndpoint, type TableEndpoint } from "./table.ts";
 
 export const BUCKET = "packhouse";
 export const QUEUES = { ingest: "ingest", worker: "worker", publish: "publish.fifo" } as const;
@@ -17,6 +17,8 @@ export type Endpoints = {
   /** Of all four: objects below `/_s3`, schedules below `/schedules/`, table and queues told apart by what a request is for. */
   readonly url: string;
   readonly store: ObjectStore;
+  readonly queues: Pick<QueueEndpoint, "answer">;
+  readonly table: Pick<TableEndpoint, "answer">;
   close(): Promise<void>;
 };
 
@@ -69,6 +71,8 @@ export async function openEndpoints(
   return {
     url: inner.url,
     store,
+    queues,
+    table,
     async close() {
       scheduler.close();
       queues.close();

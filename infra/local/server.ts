@@ -18,10 +18,11 @@ import { isClientPath, serveClient } from "./cdn.ts";
 import { openStoreDatabase } from "./copies.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { BUCKET, type Endpoints, isStorePath, openEndpoints, QUEUES, STORE_PATH } from "./endpoints.ts";
+import { inProcess } from "./in-process.ts";
 import { callFunction } from "./lambda-http.ts";
 import { type Answer, listen } from "./listen.ts";
 import { type Poller, startPoller } from "./poller.ts";
-import { inProcess } from "./s3/in-process.ts";
+import { inProcess as storeInProcess } from "./s3/in-process.ts";
 import type { ObjectStore } from "./s3/store.ts";
 import type { LocalSettings } from "./settings.ts";
 import { LOCAL_ACCOUNT } from "./sqs/endpoint.ts";
@@ -106,17 +107,17 @@ function route(store: ObjectStore, request: IncomingMessage, response: ServerRes
 }
 
 function clientsOf(
-  { url: endpoint, store }: Pick<Endpoints, "url" | "store">,
+  { url: endpoint, store, table, queues }: Endpoints,
   publicUrl: string,
   { aws: { region, ...credentials } }: DataFolder,
 ) {
   const inner = { region, credentials, endpoint };
   const s3 = { ...S3_DEFAULTS, region, credentials, forcePathStyle: true };
   return {
-    dynamo: new DynamoDBClient(inner),
+    dynamo: new DynamoDBClient({ ...inner, requestHandler: inProcess(table.answer) }),
     scheduler: new SchedulerClient(inner),
-    sqs: new SQSClient({ ...inner, useQueueUrlAsEndpoint: false }),
-    s3: new S3Client({ ...s3, endpoint: `${endpoint}${STORE_PATH}`, requestHandler: inProcess(store) }),
+    sqs: new SQSClient({ ...inner, useQueueUrlAsEndpoint: false, requestHandler: inProcess(queues.answer) }),
+    s3: new S3Client({ ...s3, endpoint: `${endpoint}${STORE_PATH}`, requestHandler: storeInProcess(store) }),
     presigner: new S3Client({ ...s3, endpoint: `${publicUrl}${STORE_PATH}` }),
   };
 }

@@ -9,10 +9,12 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { TABLE_KEYS } from "../../shared/settings.ts";
 import {
+  type AwsAnswer,
   type AwsCredentials,
   type AwsRequest,
+  awsAnswer,
   readAwsRequest,
-  requestId,
+  respond,
   type Verdict,
   verifierOf,
 } from "./aws-request.ts";
@@ -25,6 +27,8 @@ import { type Done, type TableStore, tableStore } from "./table-store.ts";
  */
 export type TableEndpoint = {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** The same for a request that came by another way. */
+  answer(request: AwsRequest): Promise<AwsAnswer>;
   close(): void;
 };
 
@@ -80,7 +84,7 @@ function load(name: string): Operation {
   return { run: require(`dynalite/actions/${file}`), types, custom };
 }
 
-type Answer = { status: number; body: unknown };
+type Outcome = { status: number; body: unknown };
 
 export function createTableEndpoint(options: TableEndpointOptions): TableEndpoint {
   const { db, region, credentials } = options;
@@ -89,7 +93,14 @@ export function createTableEndpoint(options: TableEndpointOptions): TableEndpoin
   let closed = false;
   const store = tableStore(db, region, () => closed);
 
-  async function answerTo(request: AwsRequest): Promise<Answer> {
+  async function answer(request: AwsRequest): Promise<AwsAnswer> {
+    const { status, body } = await outcomeOf(request);
+    const answered = awsAnswer(status, body);
+    answered.headers["x-amz-crc32"] = String(crc32(answered.body));
+    return answered;
+  }
+
+  async function outcomeOf(request: AwsRequest): Promise<Outcome> {
     const verdict = await verify(request, "dynamodb");
     if (verdict !== "valid") return refusal(verdict);
     const [version, name = ""] = (request.headers["x-amz-target"] ?? "").split(".");
@@ -131,19 +142,12 @@ export function createTableEndpoint(options: TableEndpointOptions): TableEndpoin
   }
 
   return {
+    answer,
     async handle(request, response) {
-      const tooLong = { status: 413, body: { __type: `${CORAL}RequestEntityTooLarge` } };
       const read = await readAwsRequest(request, MAX_REQUEST_BYTES).catch(() => "gone" as const);
       if (read === "gone") return;
-      const { status, body } = read ? await answerTo(read) : tooLong;
-      const bytes = Buffer.from(JSON.stringify(body));
-      response.writeHead(status, {
-        "content-type": "application/x-amz-json-1.0",
-        "content-length": bytes.length,
-        "x-amz-crc32": crc32(bytes),
-        "x-amzn-requestid": requestId(),
-      });
-      response.end(bytes);
+      const tooLong = () => awsAnswer(413, { __type: `${CORAL}RequestEntityTooLarge` });
+      respond(response, read ? await answer(read) : tooLong());
     },
     close() {
       closed = true;
@@ -151,7 +155,7 @@ export function createTableEndpoint(options: TableEndpointOptions): TableEndpoin
   };
 }
 
-function refusal(verdict: Exclude<Verdict, "valid">): Answer {
+function refusal(verdict: Exclude<Verdict, "valid">): Outcome {
   const [type, message] =
     verdict === "missing"
       ? ["MissingAuthenticationTokenException", "Request is missing Authentication Token"]

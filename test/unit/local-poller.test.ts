@@ -193,16 +193,21 @@ test("what was received is worked, also when no more can be received", async () 
   expect(errors).toHaveLength(1);
 });
 
-test("no more batches run at a time than asked for", async () => {
+test("as many batches run at a time as asked for, and no more", async () => {
   const url = await create("a");
-  const Entries = Array.from({ length: 10 }, (_, n) => ({ Id: `e${n}`, MessageBody: `${n}` }));
-  await queues.sqs.sendMessageBatch({ QueueUrl: url, Entries });
+  await fill(url, 9);
   let running = 0;
   let most = 0;
+  let together = Promise.withResolvers<void>();
   const handler = async () => {
     running += 1;
     most = Math.max(most, running);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    const { promise } = together;
+    if (running === 3) {
+      together.resolve();
+      together = Promise.withResolvers();
+    }
+    await promise;
     running -= 1;
   };
   poll(url, handler, { batchSize: 1, concurrency: 3 });

@@ -1,5 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type AwsCredentials, type AwsRequest, readAwsRequest, requestId, verifierOf } from "../aws-request.ts";
+import {
+  type AwsAnswer,
+  type AwsCredentials,
+  type AwsRequest,
+  awsAnswer,
+  readAwsRequest,
+  respond,
+  verifierOf,
+} from "../aws-request.ts";
 import type { LocalDatabase } from "../database.ts";
 import { noSuchQueue, SqsError } from "./errors.ts";
 import { messageOperations, receive, sendTo } from "./messages.ts";
@@ -28,6 +36,8 @@ export type QueueEndpointOptions = {
 /** SQS (AWS JSON 1.0) over the local database: what was answered is on the disk. */
 export type QueueEndpoint = {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** The same for a request that came by another way; `gone`: nobody waits for the answer any more. */
+  answer(request: AwsRequest, gone: AbortSignal): Promise<AwsAnswer>;
   /** As SendMessage. Within `db.transaction` it is sent when that commits. @throws SqsError */
   send(queueName: string, body: string, fifo?: { group: string; deduplicationId?: string }): void;
   /** At start: what a process that is no more had received can be received again at once. Returns how many. */
@@ -66,7 +76,7 @@ export function createQueueEndpoint(options: QueueEndpointOptions): QueueEndpoin
   }, EXPIRE_EVERY_MS);
   timer.unref();
 
-  async function answerTo(request: AwsRequest, gone: AbortSignal): Promise<object> {
+  async function outputOf(request: AwsRequest, gone: AbortSignal): Promise<object> {
     const verdict = await verify(request, "sqs");
     if (verdict === "missing")
       throw new SqsError("MissingAuthenticationToken", "Request is missing Authentication Token");
@@ -101,38 +111,28 @@ export function createQueueEndpoint(options: QueueEndpointOptions): QueueEndpoin
     return {};
   }
 
+  async function answer(request: AwsRequest | undefined, gone: AbortSignal): Promise<AwsAnswer> {
+    try {
+      if (!request) throw tooLong();
+      return awsAnswer(200, await outputOf(request, gone));
+    } catch (error) {
+      const known = error instanceof SqsError ? error : new SqsError("InternalFailure", messageOf(error));
+      if (known !== error) onFault(error);
+      const { type, queryCode, fault, status } = known.answer;
+      const headers = { "x-amzn-query-error": `${queryCode};${fault}` };
+      return awsAnswer(status, { __type: type, message: known.message }, headers);
+    }
+  }
+
   return {
+    answer,
     async handle(request, response) {
       const gone = new AbortController();
       response.on("close", () => gone.abort());
-      let status = 200;
-      let output: object;
-      const headers: Record<string, string> = {};
-      try {
-        const read = await readAwsRequest(request, MAX_REQUEST_BYTES);
-        if (!read)
-          throw new SqsError(
-            "InvalidParameterValue",
-            "One or more parameters are invalid. Reason: the request is too long.",
-          );
-        output = await answerTo(read, gone.signal);
-      } catch (error) {
-        const known = error instanceof SqsError ? error : new SqsError("InternalFailure", messageOf(error));
-        if (known !== error) onFault(error);
-        const { type, queryCode, fault } = known.answer;
-        status = known.answer.status;
-        headers["x-amzn-query-error"] = `${queryCode};${fault}`;
-        output = { __type: type, message: known.message };
-      }
-      if (response.destroyed) return;
-      const bytes = Buffer.from(JSON.stringify(output));
-      response.writeHead(status, {
-        ...headers,
-        "content-type": "application/x-amz-json-1.0",
-        "content-length": bytes.length,
-        "x-amzn-requestid": requestId(),
-      });
-      response.end(bytes);
+      const read = await readAwsRequest(request, MAX_REQUEST_BYTES).catch(() => "gone" as const);
+      if (read === "gone") return;
+      const answered = await answer(read, gone.signal);
+      if (!response.destroyed) respond(response, answered);
     },
     send(queueName, body, fifo) {
       const queue = store.find(queueName);
@@ -150,6 +150,10 @@ export function createQueueEndpoint(options: QueueEndpointOptions): QueueEndpoin
       waiters.close();
     },
   };
+}
+
+function tooLong(): SqsError {
+  return new SqsError("InvalidParameterValue", "One or more parameters are invalid. Reason: the request is too long.");
 }
 
 function messageOf(error: unknown): string {
