@@ -17,6 +17,9 @@ export class Output {
     this.length += chunk.length;
   }
 
+  /** Told of each match before its bytes are here: how many, and from how far back. */
+  copied(_length: number, _back: number): void {}
+
   /** A view, not a copy. */
   result(): Uint8Array {
     return this.bytes.subarray(0, this.length);
@@ -196,6 +199,7 @@ export class Lzma {
     if (back > out.length - this.dictStart || back > this.#dictSize)
       throw new LzmaDamage("an LZMA match reaches back before its dictionary");
     if (out.length + length > limit) throw new LzmaDamage("an LZMA match runs over its chunk's end");
+    out.copied(length, back);
     const bytes = out.bytes;
     let to = out.length;
     for (const end = to + length; to < end; to++) bytes[to] = bytes[to - back] as number;

@@ -19,12 +19,11 @@ type Block = { unpaddedSize: number; size: number };
 
 /**
  * Decompresses a whole .xz file: any number of streams and blocks, every check verified. It yields now and then, so that
- * the caller can let others work, and returns the bytes. No more than `maxBytes` are ever made.
+ * the caller can let others work, and returns the bytes, which are those of `out`. No more than `maxBytes` are ever made.
  * @throws FormatError with an offset in `bytes`
  */
-export function* unxz(bytes: Uint8Array, maxBytes: number): Generator<void, Uint8Array> {
+export function* unxz(bytes: Uint8Array, maxBytes: number, out: Output = new Output()): Generator<void, Uint8Array> {
   const reader = new Reader(bytes);
-  const out = new Output();
   do {
     yield* stream(reader, out, maxBytes);
     reader.skipStreamPadding();

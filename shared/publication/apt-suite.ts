@@ -3,7 +3,6 @@ import { signCleartext, signDetached } from "../signing/openpgp.ts";
 import type { CarriedFile } from "../tree/carried.ts";
 import { segment } from "../tree/entry.ts";
 import { ALL, groupOf, PACKAGES, SOURCE, SOURCES } from "../tree/layout.ts";
-import type { Fragment } from "../tree/leaf.ts";
 import type { Tree } from "../tree/root.ts";
 import { type Build, type BuildInput, fileFrom } from "./build.ts";
 import { besideSuite, releaseFiles } from "./carried.ts";
@@ -11,6 +10,7 @@ import { joinIndex } from "./join.ts";
 import type { IndexRecord } from "./manifest.ts";
 import type { IndexStore } from "./members.ts";
 import type { XzBlocks } from "./xz-blocks.ts";
+import { type PlacedFragment, placedFragment } from "./xz-runs.ts";
 
 export type Suite = {
   readonly name: string;
@@ -20,8 +20,8 @@ export type Suite = {
 
 /** The fragments of a tree by the suite, component and architecture that they belong to. */
 export type Groups = {
-  readonly packages: ReadonlyMap<string, readonly Fragment[]>;
-  readonly sources: ReadonlyMap<string, readonly Fragment[]>;
+  readonly packages: ReadonlyMap<string, readonly PlacedFragment[]>;
+  readonly sources: ReadonlyMap<string, readonly PlacedFragment[]>;
 };
 
 /** What all suites of a publication are made from. */
@@ -79,7 +79,7 @@ async function suiteIndexes(
 ): Promise<{ indexes: Record<string, IndexRecord>; listed: ReleaseFile[] }> {
   const indexes: Record<string, IndexRecord> = {};
   const listed: ReleaseFile[] = [];
-  const index = async (path: string, fragmentsOf: (groups: Groups) => readonly Fragment[]) => {
+  const index = async (path: string, fragmentsOf: (groups: Groups) => readonly PlacedFragment[]) => {
     const name = `dists/${suite.name}/${path}`;
     const earlier = async () => {
       const groups = await parts.before();
@@ -109,11 +109,11 @@ export function groupsOf(tree: Tree): Groups {
   return { packages: fragmentsByGroup(tree, PACKAGES), sources: fragmentsByGroup(tree, SOURCES) };
 }
 
-function fragmentsByGroup(tree: Tree, kind: string): Map<string, Fragment[]> {
-  const groups = new Map<string, Fragment[]>();
+function fragmentsByGroup(tree: Tree, kind: string): Map<string, PlacedFragment[]> {
+  const groups = new Map<string, PlacedFragment[]>();
   const groupOfKey = groupOf("apt");
   for (const leaf of tree.leaves) {
-    const fragment = leaf.fragments[kind];
+    const fragment = placedFragment(leaf, kind);
     if (!fragment) continue;
     const group = groupOfKey(leaf.first);
     const list = groups.get(group);

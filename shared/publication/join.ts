@@ -3,11 +3,11 @@ import { gzip } from "node:zlib";
 import { pMapIterable } from "p-map";
 import { type Sha256, sha256Of } from "../blob.ts";
 import { type Fragment, unpackVerified } from "../tree/leaf.ts";
-import { type XzBlock, xzBlockOf, xzStreamOf } from "../xz-encode/stream.ts";
 import { hashAnew, hashFurther } from "./hash-marks.ts";
 import type { IndexRecord } from "./manifest.ts";
 import { type IndexStore, type Joined, membersOf } from "./members.ts";
 import type { XzBlocks } from "./xz-blocks.ts";
+import type { PlacedFragment } from "./xz-runs.ts";
 
 const gzipAsync = promisify(gzip);
 /** Unpacked beside each other, while what is before them is hashed. */
@@ -17,7 +17,7 @@ const MOST_HELD_BYTES = 24 * 1024 * 1024;
 
 /** What an index is made of. */
 export type Contents = {
-  readonly fragments: readonly Fragment[];
+  readonly fragments: readonly PlacedFragment[];
   /** Text before and behind them, where the format wants it (yum). */
   readonly head?: string;
   readonly foot?: string;
@@ -35,11 +35,11 @@ type Around = {
 type Frame = { readonly packed: Uint8Array; readonly text: Uint8Array };
 
 /**
- * An index is its leaves' fragments joined: gzip members one behind the other, which apt and dnf read as one file; in xz the
- * blocks of one stream. Without change since `before` nothing is read or written.
+ * An index is its leaves' fragments joined: gzip members one behind the other, which apt and dnf read as one file; in xz
+ * `xz-blocks.ts` makes one stream of their texts. Without change since `before` nothing is read or written.
  *
  * Costs a read for each stretch of fragments that is in the index before and that the process does not hold still, one for each other
- * fragment, and one write; in xz, a read of each block, one request for each hundred, and one write more. An index of over 24 MB is
+ * fragment, and one write; in xz, what `xz-blocks.ts` says, and one write more. An index of over 24 MB is
  * read twice.
  */
 export async function joinIndex(store: IndexStore, contents: Contents, around: Around): Promise<IndexRecord> {
@@ -57,7 +57,7 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
   const [head, foot] = await Promise.all([headOf(contents), footOf(contents)]);
   const isHeld = bytesOf(fragments) <= MOST_HELD_BYTES;
   const held: Uint8Array[] = [];
-  const blocks: XzBlock[] = [];
+  const inXz = await xz?.begin(fragments, async () => before?.xz && (await earlier?.())?.fragments);
   // The text of all is needed where it is compressed once more.
   const hashing = xz ? hashAnew() : hashFurther(store, fragments, contents.head);
   const { packing, plain } = hashing;
@@ -67,29 +67,27 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
   };
   const addFrame = async (frame: Frame) => {
     add(frame);
-    if (xz && frame.text.length > 0) blocks.push(await xzBlockOf(frame.text));
+    await inXz?.frame(frame.text);
   };
 
-  await xz?.recall(fragments);
   if (head && hashing.from === 0) await addFrame(head);
   const first = isHeld ? 0 : hashing.from;
   const members = pMapIterable(
     membersOf(store, fragments.slice(first), joined),
     async ({ fragment, packed }, index) => {
       if (first + index < hashing.from) return { packed };
-      const text = await unpackVerified(packed, fragment);
-      return { packed, text, block: await xz?.blockOf(fragment, text) };
+      return { packed, text: await unpackVerified(packed, fragment) };
     },
     { concurrency: UNPACKED_AHEAD, backpressure: UNPACKED_AHEAD },
   );
   let count = hashing.from;
-  for await (const { packed, text, block } of members) {
+  for await (const { packed, text } of members) {
     if (isHeld) held.push(packed);
     if (text === undefined) continue;
     add({ packed, text });
     count += 1;
     hashing.reached(count);
-    if (block) blocks.push(block);
+    await inXz?.add(text);
   }
   if (foot) await addFrame(foot);
 
@@ -104,8 +102,8 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
     await store.putBlobStream(packed.sha256, packed.sizeBytes, whole());
   }
   const record = { inputs, packed, plain: plain.end() };
-  if (!xz) return record;
-  const stream = xzStreamOf(blocks);
+  if (!inXz) return record;
+  const stream = inXz.end();
   return { ...record, xz: { sha256: await store.putBlob(stream), sizeBytes: stream.length } };
 }
 

@@ -9,6 +9,7 @@ import { carriedOf, pathsOf, repomdRecords } from "./carried.ts";
 import { type Contents, joinIndex } from "./join.ts";
 import type { IndexRecord } from "./manifest.ts";
 import { xzBlocksOf } from "./xz-blocks.ts";
+import { placedFragment } from "./xz-runs.ts";
 
 /**
  * What dnf reads: key files, the ready-made .repo file, repomd.xml with its signature, and last the mirrorlist: the one
@@ -57,7 +58,7 @@ export async function buildYumPublication(ctx: BuildContext, input: BuildInput):
 }
 
 function contentsOf(kind: IndexKind, tree: Tree): Contents {
-  const fragments = tree.leaves.flatMap((leaf) => leaf.fragments[kind] ?? []);
+  const fragments = tree.leaves.flatMap((leaf) => placedFragment(leaf, kind) ?? []);
   return { head: indexHeader(kind, tree.count), fragments, foot: indexFooter(kind) };
 }
 

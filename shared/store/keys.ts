@@ -9,7 +9,7 @@
  * | the upstreams by name                      | `upstreams`                 | `NAME#TYPE`           | query, pages   |
  * | what a sync found, and which batches are copied | `sync#JOB`             | `plan`, `batch#HASH`  | get; query     |
  * | what files without a SHA-256 in their index turned out to be | `learned#UPSTREAM ID` | hash of what names them | query; put |
- * | the xz block of an index fragment         | `xz#FRAGMENT SHA-256`       | `xz`                  | get            |
+ * | the xz block of a run of index fragments   | `xz#SHA-256 OF THEIR NAMES` | `xz`                  | get            |
  * | repos whose patterns may take a package, or once took it | `accepts#FIRST SEGMENT`     | `TYPE#NAME`           | query, pages   |
  * | who follows a repo                         | `followers#TYPE#NAME`       | the follower's name   | query, pages   |
  * | the head and history of a repo             | `commits#REPO ID`           | number, 12 digits     | query, newest first |
@@ -50,7 +50,7 @@ export const keys = {
   /** By the blob that lists it: a plan made anew counts only what it lists itself. */
   syncBatch: (job: string, list: Sha256): ItemKey => ({ pk: `sync#${job}`, sk: `batch#${list}` }),
   learned: (upstreamId: string, name: Sha256): ItemKey => ({ pk: `learned#${upstreamId}`, sk: name }),
-  xzBlock: (fragment: Sha256): ItemKey => ({ pk: `xz#${fragment}`, sk: "xz" }),
+  xzBlock: (run: Sha256): ItemKey => ({ pk: `xz#${run}`, sk: "xz" }),
   accepts: (firstSegment: string, type: RepoType, name: string): ItemKey => ({
     pk: `accepts#${firstSegment}`,
     sk: `${type}#${name}`,

@@ -1,4 +1,4 @@
-import { type MatchFinder, matchLength, NICE_LENGTH } from "./matches.ts";
+import { type Finder, LONGEST_MATCH, matchLength } from "./matches.ts";
 import { afterLiteral, afterMatch, afterRep, afterShortRep, IS_MATCH, IS_REP, type Model } from "./model.ts";
 import { type Prices, priceOf } from "./prices.ts";
 
@@ -22,7 +22,7 @@ export class Parser {
   count = 0;
 
   readonly #bytes: Uint8Array;
-  readonly #finder: MatchFinder;
+  readonly #finder: Finder;
   readonly #model: Model;
   readonly #prices: Prices;
   readonly #price = new Int32Array(SIZE);
@@ -33,26 +33,27 @@ export class Parser {
   #reached = 0;
   #end = 0;
 
-  constructor(bytes: Uint8Array, finder: MatchFinder, model: Model, prices: Prices) {
+  constructor(bytes: Uint8Array, finder: Finder, model: Model, prices: Prices) {
     this.#bytes = bytes;
     this.#finder = finder;
     this.#model = model;
     this.#prices = prices;
   }
 
-  /** Looks for the way on from `at`. The finder stands there, or has just looked there. */
-  parse(at: number): void {
+  /** Looks for the way on from `at` towards `end`; a last match may pass it. The finder has passed over nothing from `at` on. */
+  parse(at: number, end: number): void {
     const { state, reps } = this.#model;
+    this.#finder.skip(at - this.#finder.at);
     this.#prices.refresh();
     this.#state[0] = state;
     for (let index = 0; index < REPS; index += 1) this.#reps[index] = reps[index] as number;
     this.#price[0] = 0;
     this.#reached = 0;
-    this.#end = Math.min(MOST_AHEAD, this.#bytes.length - at);
+    this.#end = Math.min(MOST_AHEAD, end - at);
     let node = 0;
     for (;;) {
       if (node > 0) this.#arrive(node);
-      if (this.#finder.at === at + node) this.#finder.find();
+      this.#finder.find();
       if (this.#takeLong(at + node, node)) return;
       this.#leave(at + node, node);
       node += 1;
@@ -61,19 +62,19 @@ export class Parser {
     this.#trace(node);
   }
 
-  /** A match that is long enough ends the search: it is taken behind the cheapest way to where it begins. */
+  /** A match than which none is longer ends the search: it is taken behind the cheapest way to where it begins. */
   #takeLong(at: number, node: number): boolean {
     const { count, lengths, distances } = this.#finder;
     let length = count === 0 ? 0 : (lengths[count - 1] as number);
     let step = length === 0 ? 0 : (distances[count - 1] as number) + REPS;
     for (let index = 0; index < REPS; index += 1) {
       const rep = this.#repLength(at, node, index);
-      if (rep < NICE_LENGTH || rep < length - 1) continue;
+      if (rep < LONGEST_MATCH) continue;
       length = rep;
       step = index;
       break;
     }
-    if (length < NICE_LENGTH) return false;
+    if (length < LONGEST_MATCH) return false;
     this.#trace(node);
     this.lengths[this.count] = length;
     this.steps[this.count] = step;

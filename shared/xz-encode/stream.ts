@@ -1,7 +1,11 @@
 import { setImmediate } from "node:timers/promises";
 import { crc32 } from "node:zlib";
+import { Output } from "../lzma2.ts";
+import { unxz } from "../xz.ts";
 import { lzma2Chunks } from "./lzma2.ts";
 import { windowBits } from "./matches.ts";
+import type { Told } from "./retell.ts";
+import { Script } from "./script.ts";
 
 // The .xz file format 1.2.0. What it can do that joined files can't: a stream has any number of blocks, each compressed
 // without a look at the others, and apt and dnf, which both refuse a second stream, read them all.
@@ -22,10 +26,10 @@ const LZMA2 = 0x21;
 const HAS_BOTH_SIZES = 0xc0;
 const LEAST_DICTIONARY_BITS = 12;
 
-/** Compresses bytes into a block; others get their turn meanwhile. Equal bytes make equal blocks. */
-export async function xzBlockOf(plain: Uint8Array): Promise<XzBlock> {
+/** Compresses bytes into a block; others get their turn meanwhile. What is known of how to tell them need not be looked for. */
+export async function xzBlockOf(plain: Uint8Array, known?: Script): Promise<XzBlock> {
   const chunks: Uint8Array[] = [];
-  for (const chunk of lzma2Chunks(plain)) {
+  for (const chunk of lzma2Chunks(plain, known)) {
     chunks.push(chunk);
     await setImmediate();
   }
@@ -37,6 +41,25 @@ export async function xzBlockOf(plain: Uint8Array): Promise<XzBlock> {
     unpaddedBytes: header.length + packed.length + check.length,
     plainBytes: plain.length,
   };
+}
+
+/** What a block holds and how it tells it; others get their turn meanwhile. */
+export async function toldBy(block: XzBlock): Promise<Told> {
+  const out = new Listener();
+  const steps = unxz(xzStreamOf([block]), block.plainBytes, out);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return { text: step.value, script: out.script };
+    await setImmediate();
+  }
+}
+
+class Listener extends Output {
+  readonly script: Script = new Script();
+
+  override copied(length: number, back: number): void {
+    this.script.push(this.length, length, back);
+  }
 }
 
 /** A file of one stream of these blocks. Without any it is that of no bytes. */

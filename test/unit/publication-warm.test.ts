@@ -4,13 +4,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { joinIndex } from "../../shared/publication/join.ts";
 import type { IndexStore } from "../../shared/publication/members.ts";
+import { type PlacedFragment, placedFragment } from "../../shared/publication/xz-runs.ts";
 import type { Fragment } from "../../shared/tree/leaf.ts";
 import type { Tree } from "../../shared/tree/root.ts";
 import { type MemoryBlobs, memoryBlobs } from "../support/memory-blobs.ts";
 import { editedBy, entryAt, puts } from "../support/memory-trees.ts";
 
 const keys = Array.from({ length: 8000 }, (_, index) => `stable/main/amd64/p${String(index).padStart(5, "0")}_1`);
-const fragmentsOf = (tree: Tree) => tree.leaves.flatMap((leaf) => leaf.fragments.Packages ?? []);
+const fragmentsOf = (tree: Tree) => tree.leaves.flatMap((leaf) => placedFragment(leaf, "Packages") ?? []);
 const FRAME = { head: "<all>\n", foot: "</all>\n" };
 
 /** The same store to a process that holds nothing yet. */
@@ -86,12 +87,13 @@ test("an index before that is damaged or short is not joined further", async () 
 
 test("an index that is larger than what is held is joined as it would be in memory", async () => {
   const store = memoryBlobs();
-  const fragments: Fragment[] = [];
+  const fragments: PlacedFragment[] = [];
   const texts: Buffer[] = [];
   for (let index = 0; index < 27; index += 1) {
     const text = randomBytes(1 << 20);
     const packed = gzipSync(text, { level: 0 });
-    fragments.push({ sha256: await store.putBlob(packed), sizeBytes: packed.length, plainBytes: text.length });
+    const sha256 = await store.putBlob(packed);
+    fragments.push({ sha256, sizeBytes: packed.length, plainBytes: text.length, first: String(index) });
     texts.push(text);
   }
   const { packed, plain } = await joinIndex(store, { ...FRAME, fragments }, {});

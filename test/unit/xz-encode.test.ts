@@ -7,6 +7,7 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decompress } from "../../shared/compression.ts";
+import { Script, UNKNOWN } from "../../shared/xz-encode/script.ts";
 import { type XzBlock, xzBlockOf, xzStreamOf } from "../../shared/xz-encode/stream.ts";
 import { stanzas } from "../support/stanzas.ts";
 
@@ -107,18 +108,29 @@ test("stanzas are packed as small as xz packs them, and much smaller than gzip",
   expect(length).toBeLessThan(gzipSync(text).length * 0.9);
 });
 
-test("what comes again four megabytes on is referred to, and one byte farther not", async () => {
+test("what comes again sixteen megabytes on is referred to, and one byte farther not", async () => {
   const again = noise(40_000);
-  const apart = (distance: number) => Buffer.concat([again, Buffer.alloc(distance - again.length), again]);
   for (const [distance, least, most] of [
-    [4_194_303, 40_000, 50_000],
-    [4_194_304, 80_000, 90_000],
+    [16_777_215, 40_000, 60_000],
+    [16_777_216, 80_000, 100_000],
   ] as const) {
-    const file = await packed(apart(distance));
+    const text = Buffer.concat([again, Buffer.alloc(distance - again.length), again]);
+    const script = new Script();
+    script.push(0, again.length + 1, UNKNOWN);
+    for (let at = again.length + 1; at < distance; at += 273) script.push(at, Math.min(273, distance - at), 1);
+    script.push(distance, again.length, UNKNOWN);
+    const file = xzStreamOf([await xzBlockOf(text, script)]);
     expect(file.length).toBeGreaterThan(least);
     expect(file.length).toBeLessThan(most);
-    expect(xz(["-dc"], file).equals(apart(distance))).toBe(true);
+    expect(xz(["-dc"], file).equals(text)).toBe(true);
   }
+});
+
+test("a hash that comes again is referred to", async () => {
+  const hashes = Array.from({ length: 200 }, (_, index) => createHash("sha256").update(String(index)).digest("hex"));
+  const once = await packed(Buffer.from(hashes.map((hash) => `File: ${hash}\n`).join("")));
+  const twice = await packed(Buffer.from(hashes.map((hash) => `File: ${hash}\nSHA256: ${hash}\n`).join("")));
+  expect(twice.length).toBeLessThan(once.length * 1.2);
 });
 
 test("equal bytes make equal blocks", async () => {
