@@ -2,14 +2,19 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import type { LocalDatabase } from "../database.ts";
-import type { SigV4Valid } from "../sigv4.ts";
+import type { ChunkSigner } from "../sigv4.ts";
 import { parseUrl } from "../sigv4-url.ts";
 import { S3Error } from "./errors.ts";
 import type { DataFiles } from "./files.ts";
 import type { Objects } from "./objects.ts";
 
+/** What a signature tells of the body; `chunks` where it is signed piece by piece. */
+export type Signature = { payloadHash: string; chunks?: ChunkSigner };
+
 /** A request as it came, over whatever way. */
 export type StoreRequest = {
+  /** Over a socket comes anybody of the machine, and has to prove that he holds our key; what runs in this process need not. */
+  isOurs: boolean;
   method: string;
   /** Path and query. */
   url: string;
@@ -33,7 +38,7 @@ export type Call = {
   /** Names in lower case; of a presigned request also the `x-amz-…` that its query carries in their place. */
   headers: Readonly<Record<string, string>>;
   requestId: string;
-  signature: SigV4Valid;
+  signature: Signature;
 };
 
 /** What is answered; a body that is text is XML. */
@@ -72,6 +77,7 @@ function headerText(latin1: string): string {
 
 export function requestOf(req: IncomingMessage): StoreRequest {
   return {
+    isOurs: false,
     method: req.method ?? "GET",
     url: req.url ?? "/",
     headers: headersOf(req),

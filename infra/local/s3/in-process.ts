@@ -15,7 +15,7 @@ type SdkResponse = { statusCode: number; headers: Record<string, string>; body: 
 type Handled = { readonly abortSignal?: unknown };
 
 /**
- * A request handler for the SDK's clients of this process: their requests, signed as for any store, are answered by the endpoint
+ * A request handler for the SDK's clients of this process: their requests, made as for any store, are answered by the endpoint
  * itself. What a socket, twice, and HTTP, twice, would cost is more than all else about a small object.
  */
 export function inProcess(store: Pick<ObjectStore, "answer">) {
@@ -50,7 +50,8 @@ function storeRequestOf(
   for (const [name, value] of Object.entries(headers)) lower[name.toLowerCase()] = value;
   // Of an empty body the SDK tells no length; who writes to a socket does.
   if (!(given instanceof Readable)) lower["content-length"] ??= "0";
-  return { method, url: path + queryOf(query), headers: lower, body, isGone: () => signal?.aborted === true };
+  const isGone = () => signal?.aborted === true;
+  return { isOurs: true, method, url: path + queryOf(query), headers: lower, body, isGone };
 }
 
 function queryOf(query: SdkRequest["query"] = {}): string {

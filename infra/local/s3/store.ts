@@ -9,6 +9,7 @@ import {
   type Call,
   requestId,
   requestOf,
+  type Signature,
   type Store,
   type StoreRequest,
   targetOf,
@@ -87,13 +88,19 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
   const objects = openObjects(db, files, now, options.onCreated);
   const store: Store = { db, files, objects, buckets: new Set(), region, now };
 
-  async function callOf({ method, url, headers: sent, body }: StoreRequest, id: string): Promise<Call> {
+  async function callOf(request: StoreRequest, id: string): Promise<Call> {
+    const { method, url, headers: sent, body } = request;
     const target = targetOf(url, pathPrefix);
-    const options = { service: "s3", region, credentials, now: now(), hosts: publicHosts };
-    const verdict = await verifySigV4({ method, url, headers: sent }, options);
-    if (!verdict.ok) throw refused(verdict);
+    const signature = request.isOurs ? { payloadHash: sent["x-amz-content-sha256"] ?? "" } : await verified(request);
     const headers = withQueryHeaders(sent, target.query);
-    return { method, url, body, ...target, headers, requestId: id, signature: verdict };
+    return { method, url, body, ...target, headers, requestId: id, signature };
+  }
+
+  async function verified({ method, url, headers }: StoreRequest): Promise<Signature> {
+    const options = { service: "s3", region, credentials, now: now(), hosts: publicHosts };
+    const verdict = await verifySigV4({ method, url, headers }, options);
+    if (!verdict.ok) throw refused(verdict);
+    return verdict;
   }
 
   async function answer(request: StoreRequest): Promise<Answer | undefined> {
