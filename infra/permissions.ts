@@ -62,7 +62,7 @@ const MAY: Readonly<Record<FunctionName, May>> = {
   },
 };
 
-const TABLE_ACTIONS = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"];
+const TABLE_ACTIONS = ["GetItem", "BatchGetItem", "Query", "PutItem", "BatchWriteItem", "UpdateItem", "DeleteItem"];
 
 const SCHEDULE_ACTIONS = ["GetSchedule", "CreateSchedule", "UpdateSchedule", "DeleteSchedule"];
 

@@ -41,6 +41,7 @@ export function contextOver(rows: Rows): Context {
     getMany: none,
     query: none,
     delete: none,
+    putMany: none,
     async put(item) {
       rows.put(item);
       return true;

@@ -2,7 +2,7 @@ import pMap from "p-map";
 import { type Commit, commitDelta } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
-import { putUploadJob, type UploadJob } from "../job/upload-job.ts";
+import { putUploadJobs, type UploadJob } from "../job/upload-job.ts";
 import { findPackage, parsedOf } from "../package.ts";
 import { type BinaryPath, placesFor } from "../repo/accepts.ts";
 import { announce } from "../repo/announce.ts";
@@ -66,8 +66,7 @@ async function settleGroup(ctx: Context, unsettled: readonly Unsettled[]): Promi
   await pMap(whole, (one) => settleWhole(ctx, one, isOwn), { concurrency: PARALLEL });
   const again: Unsettled[] = [];
   for (const some of [works.filter((work) => !isOwn(work)), works.filter(isOwn)]) {
-    const closed = await pMap(some, (work) => close(ctx, work), { concurrency: PARALLEL });
-    again.push(...closed.filter((one) => one !== undefined));
+    again.push(...(await closeAll(ctx, some)));
   }
   await forgetWaited(ctx, waited);
   if (again.length > 0) await settle(ctx, again);
@@ -159,12 +158,20 @@ function entriesOf(repo: Repo, work: Work): Entry[] {
   }
 }
 
-/** What is there in its place by now, if anything is: the repos were told of the wrong one. */
-async function close(ctx: Context, work: Work): Promise<Unsettled | undefined> {
-  await putUploadJob(ctx, work.stored.job, work.job);
-  const next = await markSettled(ctx, work);
-  if (work.uploadId !== undefined) await ctx.objects.deleteIncoming(work.uploadId);
-  return next;
+/**
+ * Tells what became of them, and then that all is done. Answers what is there in their place by now, if anything is: the repos were
+ * told of the wrong ones.
+ */
+async function closeAll(ctx: Context, works: readonly Work[]): Promise<Unsettled[]> {
+  if (works.length === 0) return [];
+  await putUploadJobs(
+    ctx,
+    works.map(({ stored, job }) => [stored.job, job] as const),
+  );
+  const next = await pMap(works, (work) => markSettled(ctx, work), { concurrency: PARALLEL });
+  const uploads = works.flatMap(({ uploadId }) => uploadId ?? []);
+  if (uploads.length > 0) await ctx.objects.deleteIncoming(...uploads);
+  return next.filter((one) => one !== undefined);
 }
 
 async function markSettled(ctx: Context, { segments, stored, leaf }: Unsettled): Promise<Unsettled | undefined> {

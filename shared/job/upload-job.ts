@@ -34,6 +34,14 @@ export async function putUploadJob(ctx: Context, id: string, job: UploadJob): Pr
   await ctx.table.put({ ...keys.job(id), ...job });
 }
 
+/** The same for several, by id: a request for each 25. */
+export async function putUploadJobs(
+  ctx: Context,
+  jobs: Iterable<readonly [id: string, job: UploadJob]>,
+): Promise<void> {
+  await ctx.table.putMany([...jobs].map(([id, job]) => ({ ...keys.job(id), ...job })));
+}
+
 export async function findUploadJob(ctx: Context, id: string): Promise<UploadJob | undefined> {
   const item = await ctx.table.get(keys.job(id));
   return item && UploadJobItem.parse(item);

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import {
   CopyObjectCommand,
   DeleteObjectCommand,
+  DeleteObjectsCommand,
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
@@ -80,7 +81,8 @@ export type Objects = MultipartObjects &
      * One request, or two when the blob is there already.
      */
     takeIn(uploadId: string, incoming: Incoming, sha256: Sha256): Promise<void>;
-    deleteIncoming(uploadId: string): Promise<void>;
+    /** One request for up to 1,000. */
+    deleteIncoming(...uploadIds: readonly string[]): Promise<void>;
 
     headPointer(key: PointerKey): Promise<PointerState>;
     getPointer(key: PointerKey): Promise<Uint8Array | undefined>;
@@ -246,8 +248,19 @@ export function objectsOf(client: S3Client, presigner: S3Client, bucket: string)
       }
     },
 
-    async deleteIncoming(uploadId) {
-      await client.send(new DeleteObjectCommand(at(incomingKey(uploadId))));
+    async deleteIncoming(...uploadIds) {
+      const [first, ...more] = uploadIds.map(incomingKey);
+      if (!first) return;
+      if (more.length === 0) {
+        await client.send(new DeleteObjectCommand(at(first)));
+        return;
+      }
+      const Objects = [first, ...more].map((key) => ({ Key: pathOf(key) }));
+      const { Errors = [] } = await client.send(
+        new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }),
+      );
+      const [error] = Errors;
+      if (error) throw new Error(`${Errors.length} uploads are not deleted: ${error.Code} ${error.Message}`);
     },
 
     async headPointer(key) {

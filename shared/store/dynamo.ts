@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { ConditionalCheckFailedException } from "@aws-sdk/client-dynamodb";
 import {
   BatchGetCommand,
+  BatchWriteCommand,
   DeleteCommand,
   type DynamoDBDocumentClient,
   GetCommand,
@@ -36,6 +37,8 @@ export type Table = {
   getMany(keys: readonly ItemKey[]): Promise<readonly (Item | undefined)[]>;
   /** False when the condition did not hold; then nothing was written. */
   put(item: Item, condition?: Condition): Promise<boolean>;
+  /** Writes items, whatever was there: one request for each 25. Should it fail, some of them may be written. */
+  putMany(items: readonly Item[]): Promise<void>;
   /** Sets and removes attributes, making the item where there is none. False when the condition did not hold. */
   update(key: ItemKey, change: Change, condition?: Condition): Promise<boolean>;
   delete(key: ItemKey, condition?: Condition): Promise<boolean>;
@@ -48,6 +51,7 @@ export type Change = { readonly set?: Readonly<Record<string, unknown>>; readonl
 export const PAGE_ITEMS = 1000;
 
 const BATCH_RETRIES = 8;
+const MOST_PUTS = 25;
 
 export function tableOf(client: DynamoDBDocumentClient, name: string): Table {
   return {
@@ -73,6 +77,20 @@ export function tableOf(client: DynamoDBDocumentClient, name: string): Table {
 
     put(item, condition) {
       return held(() => client.send(new PutCommand({ TableName: name, Item: item, ...expressionOf(condition) })));
+    },
+
+    async putMany(items) {
+      // Of one key twice the table takes none.
+      const last = [...new Map(items.map((item) => [`${item.pk}\n${item.sk}`, item])).values()];
+      for (let at = 0; at < last.length; at += MOST_PUTS) {
+        let open = last.slice(at, at + MOST_PUTS).map((Item) => ({ PutRequest: { Item } }));
+        for (let attempt = 0; open.length > 0; attempt += 1) {
+          if (attempt > BATCH_RETRIES) throw new Error("the table did not take every item of a batch");
+          if (attempt > 0) await wait(2 ** attempt * 10);
+          const { UnprocessedItems } = await client.send(new BatchWriteCommand({ RequestItems: { [name]: open } }));
+          open = (UnprocessedItems?.[name] ?? []) as typeof open;
+        }
+      }
     },
 
     update(key, change, condition) {

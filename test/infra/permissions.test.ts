@@ -45,7 +45,9 @@ describe("what functions may", () => {
     const table = policies.flatMap(({ statements }) => statements.flatMap((one) => [one.Action].flat()));
     const used = new Set(table.filter((action) => action.startsWith("dynamodb:")));
     expect([...used].sort()).toEqual(
-      ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"].map((action) => `dynamodb:${action}`),
+      ["BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"].map(
+        (action) => `dynamodb:${action}`,
+      ),
     );
   });
 

@@ -157,7 +157,7 @@ function objectsOver(blobs: MemoryBlobs, pointers: Map<string, Pointer>): Object
   };
 }
 
-const WRITES = new Set(["put", "update", "delete", "putBlob", "putPointer", "deletePointer"]);
+const WRITES = new Set(["put", "putMany", "update", "delete", "putBlob", "putPointer", "deletePointer"]);
 
 // biome-ignore lint/suspicious/noExplicitAny: methods of any shape are passed on as they are
 type Methods = Record<string, any>;

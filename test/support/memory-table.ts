@@ -24,6 +24,9 @@ export function memoryTable(items = new Map<string, Item>()): MemoryTable {
     get: async (key) => structuredClone(items.get(idOf(key))),
     getMany: async (wanted) => wanted.map((key) => structuredClone(items.get(idOf(key)))),
     put: async (item, condition) => write(item, condition, () => item),
+    putMany: async (all) => {
+      for (const item of all) write(item, undefined, () => item);
+    },
     delete: async (key, condition) => write(key, condition, () => undefined),
     update: async (key, { set = {}, remove = [] }, condition) =>
       write(key, condition, (before) => {

@@ -16,17 +16,28 @@ async function arrived(ctx: MemoryContext, names: readonly string[]): Promise<Un
 
 const named = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `p${from + index}.deb`);
 
-test("uploads of one batch cost three writes each, and share what else telling two repos of them costs", async () => {
+test("uploads of one batch cost two writes each, and share what else telling two repos of them costs", async () => {
   const ctx = await binariesInMemory();
   const all = await arrived(ctx, named(0, 20));
   const calls: string[] = [];
   ctx.before = (_, name) => void calls.push(name);
-  await settle(ctx, all);
+  const forgotten: string[] = [];
+  const deleteIncoming = async (...ids: readonly string[]) => {
+    calls.push("objects.deleteIncoming");
+    forgotten.push(...ids);
+  };
+  Object.assign(ctx.objects, { deleteIncoming });
+  const uploaded = all.map((one, index) => ({ ...one, uploadId: String(index) }));
+  await settle(ctx, uploaded);
   ctx.before = () => {};
+  expect(forgotten.sort()).toEqual(uploaded.map(({ uploadId }) => uploadId).sort());
   const { "objects.getBlob": reads = 0, "objects.putBlob": writes = 0, ...counts } = countsOf(calls);
   expect(counts).toEqual({
-    // Where it is found, what became of it, and that all is done; and a commit in each repo.
-    "table.put": 20 * 3 + 2,
+    // Where each is found, and that all is done; and a commit in each repo.
+    "table.put": 20 * 2 + 2,
+    // What became of them.
+    "table.putMany": 1,
+    "objects.deleteIncoming": 1,
     // The levels above.
     "table.update": 4,
     // The repos.
