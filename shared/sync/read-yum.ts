@@ -84,13 +84,14 @@ async function rpmOf(site: Site, { primary, filelists, other }: JoinedRpm): Prom
       : await site.knownAs(unknown);
   if (!known) return { unknown };
   const { sha256, sizeBytes } = known;
+  const ours = { pkgid: sha256, href: `pool/${sha256}/${filename}`, sizeBytes };
   const entry: Entry = {
     key: yumKey({ architecture, name, epoch, version, release }),
     files: [{ name: filename, sha256, sizeBytes }],
     chunks: {
-      primary: rewritePrimary(primary.chunk, { pkgid: sha256, href: `pool/${sha256}/${filename}`, sizeBytes }),
-      ...(filelists ? { filelists: rewriteOther(filelists.chunk, sha256) } : {}),
-      ...(other ? { other: rewriteOther(other.chunk, sha256) } : {}),
+      primary: rewritePrimary(primary.chunk, ours, primary.places),
+      ...(filelists ? { filelists: rewriteOther(filelists.chunk, sha256, filelists.places) } : {}),
+      ...(other ? { other: rewriteOther(other.chunk, sha256, other.places) } : {}),
     },
   };
   return { entry, urls: [url] };

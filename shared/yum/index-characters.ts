@@ -1,4 +1,4 @@
-import type { AttributeSpan } from "./index-scan.ts";
+import type { AttributeSpans } from "./index-attributes.ts";
 
 // XML 1.0, 2.2 Characters, 2.3 Common Syntactic Constructs, 4.1 References, 4.6 Predefined Entities: on UTF-8 bytes.
 
@@ -9,20 +9,26 @@ const MAX_REFERENCE = 10;
 
 export type Fault = { what: string; at: number };
 
+const SPACE = 1;
+const NAME_START = 2;
+const NAME = 4;
+const CLASSES = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const character = String.fromCharCode(byte);
+  if (/[ \n\t\r]/.test(character)) return SPACE;
+  if (/[A-Za-z_:\x80-\xff]/.test(character)) return NAME_START | NAME;
+  return /[0-9.-]/.test(character) ? NAME : 0;
+});
+
 export function isSpace(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x09 || byte === 0x0d;
+  return byte !== undefined && ((CLASSES[byte] as number) & SPACE) !== 0;
 }
 
 export function isNameStart(byte: number | undefined): boolean {
-  if (byte === undefined) return false;
-  return (
-    (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f || byte === 0x3a || byte >= 0x80
-  );
+  return byte !== undefined && ((CLASSES[byte] as number) & NAME_START) !== 0;
 }
 
 export function isNameByte(byte: number | undefined): boolean {
-  if (byte === undefined) return false;
-  return isNameStart(byte) || (byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2e;
+  return byte !== undefined && ((CLASSES[byte] as number) & NAME) !== 0;
 }
 
 export function sameBytes(bytes: Buffer, start: number, end: number, otherStart: number, otherEnd: number): boolean {
@@ -31,10 +37,18 @@ export function sameBytes(bytes: Buffer, start: number, end: number, otherStart:
   return true;
 }
 
+/** Whether these bytes are the text, which is ASCII. */
+export function isText(bytes: Buffer, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
+
 /** What must not stand there: control characters and, in text and values, what begins a reference and is none. UTF-8 is checked elsewhere, many tokens at once. */
 export function checkCharacters(bytes: Buffer, start: number, end: number, references: boolean): Fault | undefined {
   for (let at = start; at < end; at++) {
     const byte = bytes[at] as number;
+    if (byte > 0x26) continue;
     if (byte < 0x20 && !isSpace(byte)) return { what: "a control character", at };
     if (byte !== 0x26 || !references) continue;
     const text = bytes.toString("latin1", at, Math.min(end, at + MAX_REFERENCE));
@@ -65,22 +79,18 @@ function referenceAt(text: string): string | undefined {
   return allowed ? String.fromCodePoint(code) : undefined;
 }
 
-/** Reads the attributes that follow an element's name, up to its `>`; undefined when that is not among the bytes. */
-export function attributesEnd(
-  bytes: Buffer,
-  from: number,
-  found: AttributeSpan[],
-): { end: number } | Fault | undefined {
+/** Reads the attributes that follow an element's name; answers where its `>` is behind, undefined when that is not among the bytes. */
+export function attributesEnd(bytes: Buffer, from: number, found: AttributeSpans): number | Fault | undefined {
   let at = from;
   for (;;) {
     const gap = at;
     while (isSpace(bytes[at])) at++;
     const byte = bytes[at];
     if (byte === undefined) return undefined;
-    if (byte === 0x3e) return { end: at + 1 };
+    if (byte === 0x3e) return at + 1;
     if (byte === 0x2f) {
       if (bytes[at + 1] === undefined) return undefined;
-      return bytes[at + 1] === 0x3e ? { end: at + 2 } : { what: "`/` should end it", at };
+      return bytes[at + 1] === 0x3e ? at + 2 : { what: "`/` should end it", at };
     }
     const nameStart = at;
     while (isNameByte(bytes[at])) at++;
@@ -105,11 +115,11 @@ export function attributesEnd(
     }
     const fault = hasReference ? checkCharacters(bytes, valueStart, at, true) : undefined;
     if (fault !== undefined) return fault;
-    if (found.some((one) => sameBytes(bytes, one.nameStart, one.nameEnd, nameStart, nameEnd))) {
+    if (found.has(bytes, nameStart, nameEnd)) {
       const name = bytes.toString("latin1", nameStart, nameEnd);
       return { what: `the attribute ${name} stands there twice`, at: nameStart };
     }
-    found.push({ nameStart, nameEnd, valueStart, valueEnd: at });
+    found.add(nameStart, nameEnd, valueStart, at);
     at++;
   }
 }

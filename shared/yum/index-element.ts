@@ -1,9 +1,10 @@
-import { decodeText } from "./index-characters.ts";
-import type { AttributeSpan, XmlScanner } from "./index-scan.ts";
-import { attributesOf, localName } from "./index-tree.ts";
+import { type AttributeSpan, attributeNamed } from "./index-attributes.ts";
+import { decodeText, isText } from "./index-characters.ts";
+import type { XmlScanner } from "./index-scan.ts";
 
 /** A child of a `<package>` by its bytes, from the package's first. */
 export type ChildSpan = {
+  name: string;
   start: number;
   contentStart: number;
   contentEnd: number;
@@ -12,13 +13,14 @@ export type ChildSpan = {
 };
 
 /** What is asked of a package directly; all else in it is only handed on. */
-const CHILDREN: ReadonlySet<string> = new Set(["name", "arch", "version", "checksum", "time", "size", "location"]);
+const CHILDREN = ["name", "arch", "version", "checksum", "time", "size", "location"] as const;
+const COLON = 0x3a;
 
 /** Where things lie in one `<package>` element: fed with the tokens of it, of which the first begins at byte 0. */
 export class PackageSpans {
   attributes: readonly AttributeSpan[] = [];
-  readonly children = new Map<string, ChildSpan>();
-  #open: (ChildSpan & { name: string }) | undefined;
+  readonly #children: ChildSpan[] = [];
+  #open: ChildSpan | undefined;
   #depth = 0;
 
   /** Within a child that is asked for, whose end is not yet known. */
@@ -26,17 +28,22 @@ export class PackageSpans {
     return this.#open !== undefined;
   }
 
+  child(name: string): ChildSpan | undefined {
+    for (const child of this.#children) if (child.name === name) return child;
+    return undefined;
+  }
+
   /** Takes the scanner's token; true when the element is over. @throws FormatError when a child stands there twice */
   take(scanner: XmlScanner): boolean {
-    const { start, at: end, attributes } = scanner;
+    const { start, at: end } = scanner;
     if (scanner.kind === "open") {
-      if (this.#depth === 0) this.attributes = attributes;
+      if (this.#depth === 0) this.attributes = scanner.attributes;
       if (this.#depth === 1) {
-        const name = localName(scanner.name);
-        if (CHILDREN.has(name)) {
-          if (this.children.has(name)) throw scanner.fail(`package: a second element ${name}`, scanner.start);
-          const child = { name, start, contentStart: end, contentEnd: end, end, attributes };
-          this.children.set(name, child);
+        const name = childNameOf(scanner);
+        if (name !== undefined) {
+          if (this.child(name)) throw scanner.fail(`package: a second element ${name}`, scanner.start);
+          const child = { name, start, contentStart: end, contentEnd: end, end, attributes: scanner.attributes };
+          this.#children.push(child);
           if (!scanner.selfClosing) this.#open = child;
         }
       }
@@ -53,12 +60,20 @@ export class PackageSpans {
   }
 }
 
+/** The name without prefix, if it is one that is asked for. */
+function childNameOf({ bytes, nameStart, nameEnd }: XmlScanner): string | undefined {
+  let start = nameStart;
+  // As `localName` has it: behind the first colon.
+  for (let at = nameStart; at < nameEnd && start === nameStart; at++) if (bytes[at] === COLON) start = at + 1;
+  for (const name of CHILDREN) if (isText(bytes, start, nameEnd, name)) return name;
+  return undefined;
+}
+
 /** The package's values, asked for by name. `fail` makes the error, which names the package if it can. */
 export class PackageValues {
   readonly #chunk: Buffer;
   readonly #spans: PackageSpans;
   readonly #fail: (what: string) => Error;
-  readonly #attributes = new Map<string, Record<string, string>>();
 
   constructor(chunk: Buffer, spans: PackageSpans, fail: (what: string) => Error) {
     this.#chunk = chunk;
@@ -72,17 +87,13 @@ export class PackageValues {
 
   /** Of the package itself, or of a child. */
   attribute(name: string, child?: string): string | undefined {
-    const key = child ?? "";
-    const known = this.#attributes.get(key);
-    if (known) return known[name];
     const spans = child === undefined ? this.#spans.attributes : this.#child(child).attributes;
-    const values = attributesOf(this.#chunk, spans);
-    this.#attributes.set(key, values);
-    return values[name];
+    const found = attributeNamed(this.#chunk, spans, name);
+    return found && decodeText(this.#chunk, found.valueStart, found.valueEnd);
   }
 
   has(child: string): boolean {
-    return this.#spans.children.has(child);
+    return this.#spans.child(child) !== undefined;
   }
 
   /** The text of a child. CDATA and comments in it are taken for what they are. */
@@ -116,7 +127,7 @@ export class PackageValues {
   }
 
   #child(name: string): ChildSpan {
-    const span = this.#spans.children.get(name);
+    const span = this.#spans.child(name);
     if (span === undefined) throw this.#fail(`the element ${name} is missing`);
     return span;
   }

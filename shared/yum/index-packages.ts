@@ -1,9 +1,11 @@
 import { ByteSource } from "../decompress-stream-input.ts";
 import { faultOfPath } from "../dir/upstream-path.ts";
 import type { IndexKind } from "./chunks.ts";
+import { attributeNamed } from "./index-attributes.ts";
 import { type ChecksumType, checksumOf } from "./index-checksum.ts";
 import { PackageSpans, PackageValues } from "./index-element.ts";
 import { Namespaces } from "./index-namespaces.ts";
+import { otherPlacesIn, type Places, primaryPlacesIn } from "./index-rewrite.ts";
 import { XmlScanner } from "./index-scan.ts";
 import { checkInstruction, checkUtf8, localName, prologEnd } from "./index-tree.ts";
 
@@ -18,6 +20,8 @@ export type RpmPart = {
   epoch: number;
   version: string;
   release: string;
+  /** What of the chunk is told anew; undefined where it is not as it was read. */
+  places?: Places | undefined;
 };
 
 /** What primary.xml adds. */
@@ -108,7 +112,8 @@ class IndexReader {
     const scanner = this.#scanner;
     if (this.#over) return undefined;
     for (;;) {
-      if (!(await this.#next())) throw scanner.fail(`it ends before </${ROOTS[this.#kind]}>`, scanner.at);
+      if (!scanner.advance() && !(await this.#next()))
+        throw scanner.fail(`it ends before </${ROOTS[this.#kind]}>`, scanner.at);
       if (scanner.kind === "close") {
         await this.#end();
         return undefined;
@@ -158,26 +163,31 @@ class IndexReader {
     checkUtf8(scanner, 0, scanner.at);
     const chunk = Buffer.from(scanner.bytes.subarray(0, scanner.at));
     const values = new PackageValues(chunk, spans, (what) => scanner.fail(`${nameOf(spans, chunk)}${what}`, 0));
-    const part = isPackage ? this.#part(chunk, values) : undefined;
+    const part = isPackage ? this.#part(chunk, spans, values) : undefined;
     this.#drop(scanner.at);
     return part;
   }
 
-  #part(chunk: Buffer, values: PackageValues): RpmPart {
+  #part(read: Buffer, spans: PackageSpans, values: PackageValues): RpmPart {
     const primary = this.#kind === "primary";
+    const chunk = this.#namespaces.asUsual(read);
     const part = {
-      chunk: this.#namespaces.asUsual(chunk),
+      chunk,
       name: values.word(primary ? values.text("name").trim() : values.attribute("name"), "name"),
       architecture: values.word(primary ? values.text("arch").trim() : values.attribute("arch"), "arch"),
       epoch: values.number(values.attribute("epoch", "version") || undefined, "version: epoch", 0),
       version: values.word(values.attribute("ver", "version"), "version: ver"),
       release: values.word(values.attribute("rel", "version"), "version: rel"),
     };
-    if (primary) return { ...part, ...primaryValues(values) };
+    const isAsRead = chunk === read;
+    if (primary) {
+      const own = primaryValues(values);
+      return { ...part, ...own, places: isAsRead ? primaryPlacesIn(read, spans) : undefined };
+    }
     const pkgid = values.attribute("pkgid")?.toLowerCase() ?? "";
     if (!/^[0-9a-f]{32,128}$/.test(pkgid))
       throw values.fail(`pkgid: ${JSON.stringify(pkgid.slice(0, 80))} is no checksum`);
-    return { ...part, pkgid };
+    return { ...part, pkgid, places: isAsRead ? otherPlacesIn(read, spans) : undefined };
   }
 
   /** The next token, with as many more bytes as it takes; false at the end of the source. */
@@ -227,8 +237,8 @@ function primaryValues(values: PackageValues): Omit<PrimaryPart, keyof RpmPart> 
 
 /** For errors: whatever of the name can be told. */
 function nameOf(spans: PackageSpans, chunk: Buffer): string {
-  const name = spans.children.get("name");
-  const attribute = spans.attributes.find((one) => chunk.toString("latin1", one.nameStart, one.nameEnd) === "name");
+  const name = spans.child("name");
+  const attribute = attributeNamed(chunk, spans.attributes, "name");
   const [start, end] = name
     ? [name.contentStart, name.contentEnd]
     : [attribute?.valueStart ?? 0, attribute?.valueEnd ?? 0];

@@ -1,10 +1,8 @@
 import { FormatError } from "../error.ts";
+import { type AttributeSpan, AttributeSpans } from "./index-attributes.ts";
 import { attributesEnd, checkCharacters, isNameByte, isNameStart, isSpace, sameBytes } from "./index-characters.ts";
 
 export type TokenKind = "open" | "close" | "text" | "cdata" | "comment" | "instruction";
-
-/** An attribute, by the bytes of its name and of its value between the quotes. */
-export type AttributeSpan = { nameStart: number; nameEnd: number; valueStart: number; valueEnd: number };
 
 const LESS = 0x3c;
 const GREATER = 0x3e;
@@ -26,10 +24,10 @@ export class XmlScanner {
   start = 0;
   nameStart = 0;
   nameEnd = 0;
-  attributes: AttributeSpan[] = [];
   /** Of an element without content there is one token, `open`. */
   selfClosing = false;
 
+  readonly #attributes = new AttributeSpans();
   readonly #where: string;
   /** The name of the root, a copy since its bytes are let go; and where those of the elements open in it are. */
   #root: Buffer | undefined;
@@ -51,16 +49,16 @@ export class XmlScanner {
     this.start -= count;
     this.nameStart -= count;
     this.nameEnd -= count;
-    for (const one of this.attributes) {
-      one.nameStart -= count;
-      one.nameEnd -= count;
-      one.valueStart -= count;
-      one.valueEnd -= count;
-    }
+    this.#attributes.rebase(count);
     for (const one of this.#open) {
       one.nameStart -= count;
       one.nameEnd -= count;
     }
+  }
+
+  /** Of the element that was opened last; as they are now. */
+  get attributes(): AttributeSpan[] {
+    return this.#attributes.list();
   }
 
   get name(): string {
@@ -127,18 +125,17 @@ export class XmlScanner {
     if (this.nameEnd >= bytes.length) return false;
     if (this.nameEnd === this.nameStart || !isNameStart(bytes[this.nameStart]))
       throw this.fail("`<` begins no element; in text it is written &lt;", this.at);
-    const attributes: AttributeSpan[] = [];
-    const result = attributesEnd(bytes, this.nameEnd, attributes);
-    if (result === undefined) return false;
-    if ("what" in result) throw this.fail(`element ${this.name}: ${result.what}`, result.at);
-    this.attributes = attributes;
-    this.selfClosing = bytes[result.end - 2] === SLASH;
+    this.#attributes.clear();
+    const end = attributesEnd(bytes, this.nameEnd, this.#attributes);
+    if (end === undefined) return false;
+    if (typeof end === "object") throw this.fail(`element ${this.name}: ${end.what}`, end.at);
+    this.selfClosing = bytes[end - 2] === SLASH;
     if (!this.selfClosing) {
       if (this.#open.length === MAX_DEPTH) throw this.fail(`elements more than ${MAX_DEPTH} deep`, this.at);
       this.#root ??= Buffer.from(bytes.subarray(this.nameStart, this.nameEnd));
       this.#open.push({ nameStart: this.nameStart, nameEnd: this.nameEnd });
     }
-    return this.#token("open", result.end);
+    return this.#token("open", end);
   }
 
   /** Whether the name just read is that of the innermost open element. */

@@ -1,7 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { FormatError } from "../error.ts";
+import type { AttributeSpan } from "./index-attributes.ts";
 import { decodeText } from "./index-characters.ts";
-import { type AttributeSpan, XmlScanner } from "./index-scan.ts";
+import { XmlScanner } from "./index-scan.ts";
 
 /** An element of a small document. Names are without prefix, but for attributes (`xml:base`). */
 export class XmlElement {

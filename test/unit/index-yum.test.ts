@@ -107,19 +107,24 @@ test("primary tells where each rpm is, and how large", async () => {
   }
 });
 
-test("what is republished is what createrepo_c writes of the same rpms in our places", async () => {
+test.each([
+  ["where they are known from reading", true],
+  ["where they are looked for", false],
+])("what is republished is what createrepo_c writes of the same rpms in our places, %s", async (_, isKnown) => {
   const theirs = upstreamOf(RPMS, "--baseurl", "https://cdn.example.org/", "--checksum", "sha512");
   for (const kind of KINDS) {
     const wanted = String(await plain(UPSTREAM, kind)).match(/<package [\s\S]*?<\/package>\n/g) ?? [];
     const hrefs = new Map((await primaries(await plain(theirs, "primary"))).map((one) => [one.pkgid, one.href]));
-    const rewritten = (await parts(kind, await plain(theirs, kind))).map(({ chunk, pkgid }) => {
+    const rewritten = (await parts(kind, await plain(theirs, kind))).map(({ chunk, pkgid, places: read }) => {
+      expect(read).toBeDefined();
+      const places = isKnown ? read : undefined;
       const href = hrefs.get(pkgid) ?? "";
       const bytes = RPMS[href.replace("Packages/", "")] ?? Buffer.alloc(0);
       const sha256 = sha256Of(bytes);
       return String(
         kind === "primary"
-          ? rewritePrimary(chunk, { pkgid: sha256, href, sizeBytes: bytes.length })
-          : rewriteOther(chunk, sha256),
+          ? rewritePrimary(chunk, { pkgid: sha256, href, sizeBytes: bytes.length }, places)
+          : rewriteOther(chunk, sha256, places),
       );
     });
     expect(rewritten.sort()).toEqual([...wanted].sort());
