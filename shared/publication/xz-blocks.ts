@@ -15,6 +15,7 @@ const Remembered = z.object({
   block: z.custom<Sha256>((value) => typeof value === "string" && isSha256(value)),
   unpaddedBytes: z.number().int(),
   plainBytes: z.number().int(),
+  patchedBytes: z.number().int(),
 });
 type Remembered = z.infer<typeof Remembered>;
 
@@ -148,18 +149,15 @@ async function makeBlock(
   known: Script,
 ): Promise<XzBlock> {
   const made = await xzBlockOf(text, known);
-  const { bytes, unpaddedBytes, plainBytes } = made;
+  const { bytes, ...sizes } = made;
   // The bytes first: what is remembered is there.
-  const item: Remembered = { block: await objects.putBlob(bytes), unpaddedBytes, plainBytes };
+  const item: Remembered = { block: await objects.putBlob(bytes), ...sizes };
   await table.put({ ...keys.xzBlock(run.name), ...item });
   return made;
 }
 
 /** Undefined where it is damaged. */
-async function readBlock(
-  { objects }: BuildContext,
-  { block, unpaddedBytes, plainBytes }: Remembered,
-): Promise<XzBlock | undefined> {
+async function readBlock({ objects }: BuildContext, { block, ...sizes }: Remembered): Promise<XzBlock | undefined> {
   const bytes = await objects.getBlob(block);
-  return sha256Of(bytes) === block ? { bytes, unpaddedBytes, plainBytes } : undefined;
+  return sha256Of(bytes) === block ? { bytes, ...sizes } : undefined;
 }

@@ -10,8 +10,6 @@ import { TreeFinder } from "./tree-finder.ts";
 const MOST_STEP_BYTES = 64;
 /** LZMA2 takes 2 MB a chunk; the caller gets a turn after each of these. */
 const MOST_PLAIN_BYTES = 128 * 1024;
-/** Where more than this share of a text is unknown, all of it is looked for. */
-const MOST_UNKNOWN_SHARE = 1 / 8;
 
 /** A chunk with new properties, behind which nothing before is referred to; one that goes on. Both count from there. */
 const FIRST = 0xe0;
@@ -21,7 +19,7 @@ const FURTHER = 0x80;
  * LZMA2 data of these bytes: the chunks one by one, and the mark of the end. Each takes the time of some 100 KB, so the caller
  * can let others work in between. What is known of how to tell them is not looked for.
  */
-export function* lzma2Chunks(bytes: Uint8Array, known = Script.unknown(bytes.length)): Generator<Uint8Array> {
+export function* lzma2Chunks(bytes: Uint8Array, known?: Script): Generator<Uint8Array> {
   const steps = new Steps(bytes, known);
   let at = 0;
   while (at < bytes.length) {
@@ -49,11 +47,10 @@ class Steps {
   /** Of the parser's steps. */
   #next = 0;
 
-  constructor(bytes: Uint8Array, known: Script) {
-    const isNew = known.unknownBytes > bytes.length * MOST_UNKNOWN_SHARE;
-    const finder = isNew ? new TreeFinder(bytes) : new ChainFinder(bytes);
+  constructor(bytes: Uint8Array, known: Script | undefined) {
+    const finder = known ? new ChainFinder(bytes) : new TreeFinder(bytes);
     this.#bytes = bytes;
-    this.#script = isNew ? Script.unknown(bytes.length) : known;
+    this.#script = known ?? Script.unknown(bytes.length);
     this.#parser = new Parser(bytes, finder, this.#model, this.#prices);
   }
 

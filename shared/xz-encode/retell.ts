@@ -1,3 +1,4 @@
+import { align } from "./align.ts";
 import { LONGEST_MATCH, windowBits } from "./matches.ts";
 import { Script, UNKNOWN } from "./script.ts";
 
@@ -11,7 +12,7 @@ export type Part = { readonly id: string; readonly plainBytes: number };
 export type Told = { readonly text: Uint8Array; readonly script: Script };
 
 /** Bytes that stand in the earlier text `from` there and in the new one from `to` on. */
-type Stretch = { from: number; to: number; length: number };
+export type Stretch = { from: number; to: number; length: number };
 
 /** What a text has in common with one of several earlier ones. */
 export type Share = { readonly earlier: number; readonly stretches: readonly Stretch[] };
@@ -77,7 +78,8 @@ export class Retelling {
 
   /** Takes over what stands in these stretches; from where the last ones ended up to `most` they are made as long as they can be. */
   take(earlier: Told, stretches: readonly Stretch[], most: number): void {
-    const grown = this.#grown(earlier.text, stretches, most);
+    this.#script.patchedBytes += earlier.script.patchedBytes;
+    const grown = this.#grown(earlier.text, this.#refined(earlier.text, stretches), most);
     for (const [index, stretch] of grown.entries()) {
       this.#script.push(this.#covered, stretch.to - this.#covered, UNKNOWN);
       this.#takeStretch(earlier.script, grown, index);
@@ -90,18 +92,35 @@ export class Retelling {
     return this.#script;
   }
 
+  /** Where parts changed in several places, what lies between those is found by its lines. */
+  #refined(earlier: Uint8Array, stretches: readonly Stretch[]): Stretch[] {
+    return stretches.flatMap((stretch, index) => {
+      const next = stretches[index + 1];
+      if (!next) return [stretch];
+      const before = { start: stretch.from + stretch.length, end: next.from };
+      const now = { start: stretch.to + stretch.length, end: next.to };
+      return [stretch, ...align(earlier, before, this.#text, now)];
+    });
+  }
+
   #grown(earlier: Uint8Array, stretches: readonly Stretch[], most: number): Stretch[] {
     const text = this.#text;
     let covered = this.#covered;
-    return stretches.map(({ from, to, length }, index) => {
+    const grown: Stretch[] = [];
+    for (const [index, { from, to, length }] of stretches.entries()) {
       let back = 0;
       while (to - back > covered && from - back > 0 && text[to - back - 1] === earlier[from - back - 1]) back += 1;
       let end = length;
       const next = stretches[index + 1]?.to ?? most;
       while (to + end < next && from + end < earlier.length && text[to + end] === earlier[from + end]) end += 1;
       covered = to + end;
-      return { from: from - back, to: to - back, length: back + end };
-    });
+      const last = grown.at(-1);
+      // A match that runs over the border of two is one still.
+      if (last && last.to + last.length === to - back && last.from + last.length === from - back)
+        last.length += back + end;
+      else grown.push({ from: from - back, to: to - back, length: back + end });
+    }
+    return grown;
   }
 
   #takeStretch(script: Script, stretches: readonly Stretch[], index: number): void {

@@ -12,7 +12,8 @@ export class Script {
   lengths: Int32Array = new Int32Array(FIRST_CAPACITY);
   distances: Int32Array = new Int32Array(FIRST_CAPACITY);
   count = 0;
-  unknownBytes = 0;
+  /** Bytes that are UNKNOWN here, or were in the scripts that this one is taken from, since all of a text was looked for. */
+  patchedBytes = 0;
 
   /** Of a text that nothing is known of. */
   static unknown(sizeBytes: number): Script {
@@ -24,7 +25,7 @@ export class Script {
   push(start: number, length: number, distance: number): void {
     if (length === 0) return;
     if (distance === UNKNOWN) {
-      this.unknownBytes += length;
+      this.patchedBytes += length;
       const last = this.count - 1;
       if (last >= 0 && this.distances[last] === UNKNOWN && this.endOf(last) === start) {
         this.lengths[last] = (this.lengths[last] as number) + length;

@@ -16,6 +16,8 @@ export type XzBlock = {
   /** Its length without the padding before its checksum. */
   readonly unpaddedBytes: number;
   readonly plainBytes: number;
+  /** So many were looked for one by one, since the block was made from its text alone. */
+  readonly patchedBytes: number;
 };
 
 const MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
@@ -24,12 +26,15 @@ const FOOTER_MAGIC = Buffer.from("YZ");
 const FLAGS = Buffer.from([0, 1]);
 const LZMA2 = 0x21;
 const HAS_BOTH_SIZES = 0xc0;
+/** What is patched refers to what was there when it was looked for: a little longer than what is looked for as a whole. */
+const MOST_PATCHED_SHARE = 1 / 8;
 const LEAST_DICTIONARY_BITS = 12;
 
-/** Compresses bytes into a block; others get their turn meanwhile. What is known of how to tell them need not be looked for. */
+/** Compresses bytes into a block; others get their turn meanwhile. What is known of how to tell them is used where it is of enough. */
 export async function xzBlockOf(plain: Uint8Array, known?: Script): Promise<XzBlock> {
+  const script = known && known.patchedBytes <= plain.length * MOST_PATCHED_SHARE ? known : undefined;
   const chunks: Uint8Array[] = [];
-  for (const chunk of lzma2Chunks(plain, known)) {
+  for (const chunk of lzma2Chunks(plain, script)) {
     chunks.push(chunk);
     await setImmediate();
   }
@@ -40,6 +45,7 @@ export async function xzBlockOf(plain: Uint8Array, known?: Script): Promise<XzBl
     bytes: Buffer.concat([header, padded(packed), check]),
     unpaddedBytes: header.length + packed.length + check.length,
     plainBytes: plain.length,
+    patchedBytes: script?.patchedBytes ?? 0,
   };
 }
 
@@ -49,7 +55,10 @@ export async function toldBy(block: XzBlock): Promise<Told> {
   const steps = unxz(xzStreamOf([block]), block.plainBytes, out);
   for (;;) {
     const step = steps.next();
-    if (step.done) return { text: step.value, script: out.script };
+    if (step.done) {
+      out.script.patchedBytes = block.patchedBytes;
+      return { text: step.value, script: out.script };
+    }
     await setImmediate();
   }
 }
