@@ -161,7 +161,8 @@ function startPollers(client: SQSClient, urls: QueueUrls, onWarning: (message: s
   const onError = (error: unknown) => onWarning(error instanceof Error ? error.message : String(error));
   const shared = { client, onError };
   return [
-    startPoller({ ...shared, queueUrl: urls.ingest, batchSize: 40, concurrency: 2, handler: ingest }),
+    // As many as are there: a commit and a publication cost little more for a hundred uploads than for one.
+    startPoller({ ...shared, queueUrl: urls.ingest, batchSize: 100, concurrency: 2, handler: ingest }),
     startPoller({ ...shared, queueUrl: urls.worker, batchSize: 1, concurrency: 2, handler: worker }),
     startPoller({ ...shared, queueUrl: urls.publish, batchSize: 10, concurrency: 2, handler: publish }),
   ];
