@@ -44,6 +44,11 @@ const MATCH_LENGTH = ALIGN + 16;
 const LENGTH_SIZE = 2 + 16 * 8 + 16 * 8 + 256;
 const REP_LENGTH = MATCH_LENGTH + LENGTH_SIZE;
 const LITERAL = REP_LENGTH + LENGTH_SIZE;
+/**
+ * The range coder's two numbers are of 32 bits, and held as integers with a sign, which are never boxed: with that bit turned over
+ * they compare as if they had none.
+ */
+const SIGN = 0x80000000 | 0;
 
 /**
  * The LZMA decoder with the state that LZMA2 chunks share. It writes to `out` and looks back no further than `dictStart`
@@ -95,8 +100,8 @@ export class Lzma {
     this.#at = start + 5;
     this.#end = end;
     if (this.#at > end || input[start] !== 0) throw new LzmaDamage("an LZMA chunk does not begin with its range coder");
-    this.#range = 0xffffffff;
-    this.#code = new DataView(input.buffer, input.byteOffset + start + 1, 4).getUint32(0);
+    this.#range = -1;
+    this.#code = new DataView(input.buffer, input.byteOffset + start + 1, 4).getInt32(0);
     const out = this.#out;
     const limit = out.length + size;
     while (out.length < limit) {
@@ -110,9 +115,9 @@ export class Lzma {
   }
 
   #normalize(): void {
-    if (this.#range < 0x1000000) {
-      this.#range = (this.#range << 8) >>> 0;
-      this.#code = ((this.#code << 8) | (this.#at < this.#end ? (this.#input[this.#at] as number) : 0)) >>> 0;
+    if (this.#range >>> 24 === 0) {
+      this.#range <<= 8;
+      this.#code = (this.#code << 8) | (this.#at < this.#end ? (this.#input[this.#at] as number) : 0);
       this.#at++;
     }
   }
@@ -120,22 +125,55 @@ export class Lzma {
   #bit(index: number): number {
     this.#normalize();
     const prob = this.#probs[index] as number;
-    const bound = (this.#range >>> 11) * prob;
-    if (this.#code < bound) {
+    const bound = Math.imul(this.#range >>> 11, prob);
+    if ((this.#code ^ SIGN) < (bound ^ SIGN)) {
       this.#range = bound;
       this.#probs[index] = prob + ((2048 - prob) >>> 5);
       return 0;
     }
-    this.#range -= bound;
-    this.#code -= bound;
+    this.#range = (this.#range - bound) | 0;
+    this.#code = (this.#code - bound) | 0;
     this.#probs[index] = prob - (prob >>> 5);
     return 1;
   }
 
   #tree(base: number, bits: number): number {
-    let symbol = 1;
-    for (let i = 0; i < bits; i++) symbol = (symbol << 1) | this.#bit(base + symbol);
-    return symbol - (1 << bits);
+    return this.#symbol(base, 1, 1 << bits) - (1 << bits);
+  }
+
+  /** The bits of a tree from `symbol` on, until it is `limit` or more: what `#bit` does, with all of it in variables, for most bits. */
+  #symbol(base: number, symbol: number, limit: number): number {
+    const probs = this.#probs;
+    const input = this.#input;
+    const end = this.#end;
+    let at = this.#at;
+    let range = this.#range;
+    let code = this.#code;
+    let node = symbol;
+    while (node < limit) {
+      if (range >>> 24 === 0) {
+        range <<= 8;
+        code = (code << 8) | (at < end ? (input[at] as number) : 0);
+        at++;
+      }
+      const index = base + node;
+      const prob = probs[index] as number;
+      const bound = Math.imul(range >>> 11, prob);
+      if ((code ^ SIGN) < (bound ^ SIGN)) {
+        range = bound;
+        probs[index] = prob + ((2048 - prob) >>> 5);
+        node <<= 1;
+      } else {
+        range = (range - bound) | 0;
+        code = (code - bound) | 0;
+        probs[index] = prob - (prob >>> 5);
+        node = (node << 1) | 1;
+      }
+    }
+    this.#at = at;
+    this.#range = range;
+    this.#code = code;
+    return node;
   }
 
   #reverseTree(base: number, bits: number): number {
@@ -168,7 +206,7 @@ export class Lzma {
         if (bit !== matchBit) break;
       }
     }
-    while (symbol < 0x100) symbol = (symbol << 1) | this.#bit(base + symbol);
+    symbol = this.#symbol(base, symbol, 0x100);
     out.bytes[out.length++] = symbol & 0xff;
     this.#state = this.#state < 4 ? 0 : this.#state < 10 ? this.#state - 3 : this.#state - 6;
   }
@@ -237,8 +275,8 @@ export class Lzma {
     for (let i = directBits - 4; i > 0; i--) {
       this.#normalize();
       this.#range >>>= 1;
-      const bit = this.#code >= this.#range ? 1 : 0;
-      if (bit === 1) this.#code -= this.#range;
+      const bit = (this.#code ^ SIGN) >= (this.#range ^ SIGN) ? 1 : 0;
+      if (bit === 1) this.#code = (this.#code - this.#range) | 0;
       direct = direct * 2 + bit;
     }
     return high + direct * 16 + this.#reverseTree(ALIGN, 4);

@@ -39,7 +39,7 @@ export type WantedIndexes = {
 };
 
 // What is unpacked fastest first: zst and gz natively, beside the parsing. Debian's main in xz is 2.7 MB smaller than in
-// gz, and takes our decoder 1.3 s longer: it would win below some 2 MB/s alone.
+// gz, and takes our decoder a second of the main thread: it would win below some 3 MB/s alone.
 const ORDER: readonly StreamCompression[] = ["zst", "gz", "xz", "bz2", "plain"];
 
 // COMPONENT/binary-ARCH/Packages, COMPONENT/debian-installer/binary-ARCH/Packages, COMPONENT/source/Sources; a component may hold slashes.
