@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { sha256Of } from "../../shared/blob.ts";
-import { BENCH, keptFolder } from "../inputs/folder.ts";
+import { BENCH, INPUTS, keptFolder } from "../inputs/folder.ts";
 import { type BenchPackhouse, startBench } from "../server/packhouse.ts";
 import { upload } from "../steps.ts";
 
@@ -32,6 +32,11 @@ export function filledAt(name: string, nth: number) {
 export async function filledTable(binaries: number): Promise<string> {
   const form = sha256Of(Buffer.concat(FORM.map((file) => readFileSync(file)))).slice(0, 8);
   const kept = await keptFolder(`table-${binaries}-${form}`, async (folder) => {
+    // Of other forms none is of use any more, and each takes a third of a gigabyte.
+    for (const name of readdirSync(INPUTS)) {
+      const isOld = name.startsWith(`table-${binaries}-`) && join(INPUTS, name) !== folder;
+      if (isOld) rmSync(join(INPUTS, name), { recursive: true, force: true });
+    }
     const dataFolder = join(folder, "data");
     const packhouse = await startBench({ dataFolder });
     await packhouse.call(z.unknown(), "POST", "/repo", { name: "bench", type: "apt" });
