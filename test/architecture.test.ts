@@ -27,7 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   functions: ["functions", "shared"],
   infra: ["infra", "shared"],
   "infra/local": ["infra/local", "functions", "shared"],
-  test: ["test", "shared", "functions", "infra", "infra/local"],
+  test: ["test", "bench", "shared", "functions", "infra", "infra/local"],
   bench: ["bench", "test", "shared", "functions", "infra", "infra/local"],
 };
 
