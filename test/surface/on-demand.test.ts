@@ -76,11 +76,20 @@ test("behind a password 50 clients at once get it from us, after one download, a
   const repo = await repoOf(guard.origin.replace("//", "//reader:s3cr3t@"));
   guard.requests.length = 0;
   const answers = await Promise.all(Array.from({ length: 50 }, () => ask(poolPath(repo))));
-  for (const { status, headers } of answers) {
-    expect([status, headers.get("location")]).toEqual([302, `${packhouse.url}${blobPath()}`]);
-    expect(headers.get("cache-control")).toBe("no-store");
-    expect(JSON.stringify([...headers])).not.toMatch(/s3cr3t|reader/);
+  const waited = answers.filter(({ status }) => status === 302);
+  expect(waited.length).toBeGreaterThan(0);
+  for (const { headers } of waited) {
+    expect([headers.get("location"), headers.get("cache-control")]).toEqual([
+      `${packhouse.url}${blobPath()}`,
+      "no-store",
+    ]);
   }
+  // Who comes when the copy has ended has it at once.
+  for (const answer of answers.filter(({ status }) => status !== 302)) {
+    expect(answer.status).toBe(200);
+    expect(Buffer.from(await answer.arrayBuffer())).toEqual(alpha);
+  }
+  for (const { headers } of answers) expect(JSON.stringify([...headers])).not.toMatch(/s3cr3t|reader/);
   expect(guard.requests.map(({ line }) => line)).toEqual(["GET /pool/alpha_1_amd64.deb"]);
   expect(Buffer.from(await (await fetch(`${packhouse.url}${poolPath(repo)}`)).arrayBuffer())).toEqual(alpha);
 });
