@@ -92,7 +92,7 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
   if (foot) await addFrame(foot);
 
   const packed = packing.end();
-  if (isHeld) await store.putBlob(Buffer.concat([...packedOf(head), ...held, ...packedOf(foot)]));
+  if (isHeld) await store.putBlob(Buffer.concat([...packedOf(head), ...held, ...packedOf(foot)]), packed.sha256);
   else {
     const whole = async function* () {
       yield* packedOf(head);

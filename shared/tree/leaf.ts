@@ -10,7 +10,8 @@ const gunzipAsync = promisify(gunzip);
 
 /** Where trees keep their blobs. */
 export type BlobStore = {
-  putBlob(bytes: Uint8Array): Promise<Sha256>;
+  /** `sha256` where the caller knows it. */
+  putBlob(bytes: Uint8Array, sha256?: Sha256): Promise<Sha256>;
   getBlob(sha256: Sha256): Promise<Uint8Array>;
 };
 
