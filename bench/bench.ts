@@ -51,7 +51,11 @@ export type Bench = {
   debs(size: number): Promise<string>;
   rpms(size: number): Promise<string>;
   /** A Packhouse over a copy of a published, signed repo `bench` of that size; at rest. */
-  published(type: "apt" | "yum", size: number, given?: { readonly trace?: boolean }): Promise<BenchPackhouse>;
+  published(
+    type: "apt" | "yum",
+    size: number,
+    given?: { readonly trace?: "counts" | "spans" },
+  ): Promise<BenchPackhouse>;
   /**
    * At most one: measured now, or, in a quick run, taken from an earlier one of the same version. One that fails is told, and breaks no
    * work. The first word of its name is its program's.
@@ -79,11 +83,11 @@ export function openBench(options: Options): Bench {
     files: (size) => (options.growth ? 0 : Math.min(size, MOST_FILES)),
     debs: (size) => debsFolder(source, Math.min(size, MOST_FILES)),
     rpms: (size) => rpmsFolder(source, Math.min(size, MOST_FILES)),
-    async published(type, size, { trace = false } = {}) {
+    async published(type, size, { trace }: { readonly trace?: "counts" | "spans" } = {}) {
       const name = `${type}-${size}`;
       const seed = seeds.get(name) ?? publishSeed(bench, type, size);
       seeds.set(name, seed);
-      return startBench({ dataFolder: copyOf(await seed), trace });
+      return startBench({ dataFolder: copyOf(await seed), ...(trace ? { trace } : {}) });
     },
     async peer(name, work, size, measure) {
       if (options.alone) return [];

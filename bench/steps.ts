@@ -128,3 +128,10 @@ export class Times {
     return { seconds: this.seconds, cpuSeconds: this.cpuSeconds };
   }
 }
+
+/** How often each request to table, store and queues was made. */
+export const Counts = z.record(z.string(), z.number());
+
+export function sumOf(counts: z.infer<typeof Counts>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}

@@ -14,7 +14,7 @@ import { writeTree } from "../../shared/tree/write.ts";
 import { entriesOf, Listed } from "./entries.ts";
 import { type Generated, generatedTree } from "./generated.ts";
 import { stateOf } from "./state.ts";
-import { takeSpans } from "./trace.ts";
+import { takeCounts, takeSpans } from "./trace.ts";
 
 const Type = z.enum(["apt", "yum"]);
 const Wanted = z.object({ type: Type, packages: z.union([Listed, z.object({ generated: z.number().int() })]) });
@@ -65,6 +65,10 @@ export const ACTIONS: Readonly<Record<string, (ctx: Context, given: unknown) => 
   },
 
   state: stateOf,
+
+  async counts() {
+    return takeCounts();
+  },
 
   async spans() {
     return takeSpans();

@@ -4,9 +4,13 @@ import { useContext } from "../../functions/context.ts";
 import { startServer } from "../../infra/local/server.ts";
 import { ACTIONS } from "./actions.ts";
 import { telling } from "./pointers.ts";
-import { traced } from "./trace.ts";
+import { counted, traced } from "./trace.ts";
 
-const Settings = z.object({ dataFolder: z.string(), trace: z.boolean(), port: z.number().int().default(0) });
+const Settings = z.object({
+  dataFolder: z.string(),
+  trace: z.enum(["none", "counts", "spans"]),
+  port: z.number().int().default(0),
+});
 const Call = z.object({ id: z.number().int(), action: z.string(), given: z.unknown().optional() });
 
 const { dataFolder, trace, port } = Settings.parse(JSON.parse(process.argv[2] ?? "{}"));
@@ -15,7 +19,7 @@ const server = await startServer(
   (message) => console.error(message),
 );
 const told = telling(server.context, (pointer) => process.send?.({ pointer }));
-const context = trace ? traced(told) : told;
+const context = trace === "spans" ? traced(told) : trace === "counts" ? counted(told) : told;
 useContext(context);
 
 process.on("message", async (message) => {

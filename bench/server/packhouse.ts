@@ -37,7 +37,8 @@ export type BenchPackhouse = {
 
 type Options = {
   readonly dataFolder?: string;
-  readonly trace?: boolean;
+  /** What it notes of its requests to table, store and queues. */
+  readonly trace?: "none" | "counts" | "spans";
   readonly port?: number;
   /** It is killed so long after its process began, which may be before it is there. */
   readonly killedAfterMs?: number;
@@ -58,7 +59,7 @@ export function removeAll(): void {
 
 export async function startBench({
   dataFolder = newFolder(),
-  trace = false,
+  trace = "none",
   port = 0,
   killedAfterMs,
 }: Options = {}): Promise<BenchPackhouse> {

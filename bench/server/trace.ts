@@ -31,6 +31,40 @@ function filesIn(stack: string): string[] {
   return files.filter((file, index) => file !== files[index - 1]);
 }
 
+let counts: Record<string, number> = {};
+
+/** How often each request was made since the last look. */
+export function takeCounts(): Record<string, number> {
+  const taken = counts;
+  counts = {};
+  return taken;
+}
+
+/** A context that counts requests and notes nothing else: for work of so many that the notes would be what is measured. */
+export function counted(given: Context): Context {
+  return {
+    ...given,
+    table: counting("table", given.table),
+    objects: counting("objects", given.objects),
+    queues: counting("queues", given.queues),
+    sealer: counting("sealer", given.sealer),
+  };
+}
+
+function counting<T extends object>(part: string, methods: T): T {
+  return new Proxy(methods, {
+    get(target, name) {
+      const method: unknown = Reflect.get(target, name);
+      if (typeof method !== "function") return method;
+      const counted = `${part}.${String(name)}`;
+      return (...values: unknown[]) => {
+        counts[counted] = (counts[counted] ?? 0) + 1;
+        return method.apply(target, values);
+      };
+    },
+  });
+}
+
 /** A context that notes when each request began and ended, and how many bytes went either way. */
 export function traced(given: Context): Context {
   return {

@@ -19,7 +19,7 @@ export async function tellCosts(
   filled: string,
   operations: readonly (Operation & { readonly cpuSeconds: number })[],
 ): Promise<void> {
-  const packhouse = await startBench({ dataFolder: copyOf(filled), trace: true });
+  const packhouse = await startBench({ dataFolder: copyOf(filled), trace: "spans" });
   const tell = async (
     name: string,
     once: () => Promise<unknown>,

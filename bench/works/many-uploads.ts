@@ -1,14 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { countsOf } from "../../test/support/surface-cost.ts";
 import type { Bench, Work } from "../bench.ts";
 import { expectAdded, packageOf, readPublished } from "../check.ts";
 import { expectAsFtparchive } from "../check-apt.ts";
 import { isAdded } from "../inputs/added.ts";
 import { newDeb } from "../inputs/debs.ts";
 import { profiled } from "../profile.ts";
-import { repoState, rest, secondsOf, send, Times, until, untilPublished } from "../steps.ts";
+import { Counts, repoState, rest, secondsOf, send, sumOf, Times, until, untilPublished } from "../steps.ts";
 
 const CLIENTS = 50;
 const UPLOADS = 200;
@@ -20,13 +19,12 @@ export const manyUploads: Work = {
   what: `${UPLOADS} uploads by ${CLIENTS} clients at once into one repo, until clients see all of them`,
   isQuick: true,
   async run(bench, size) {
-    const packhouse = await bench.published("apt", size, { trace: true });
+    const packhouse = await bench.published("apt", size, { trace: "counts" });
     try {
-      const Spans = z.array(z.object({ name: z.string() }));
       await packhouse.call(z.unknown(), "PUT", "/repo/bench", { accepts: ["bulk/debian/*/*"] });
       await untilPublished(packhouse, "bench");
       await rest();
-      await packhouse.act(Spans, "spans");
+      await packhouse.act(Counts, "counts");
       packhouse.forgetPeak();
       const numbers = Array.from({ length: UPLOADS }, (_, index) => index);
       const client = async () => {
@@ -49,14 +47,14 @@ export const manyUploads: Work = {
         if (bench.options.profile) console.log(await profiled(packhouse, `many-uploads-${size}`, work));
         else await work();
       });
-      const spans = await packhouse.act(Spans, "spans");
-      const publications = spans.filter(({ name }) => name === "objects.putPointer").length / POINTERS;
+      const counts = await packhouse.act(Counts, "counts");
+      const publications = (counts["objects.putPointer"] ?? 0) / POINTERS;
       const added = Array.from({ length: UPLOADS }, (_, number) => newDeb(number).name);
       await expectAdded(packhouse, "bench", { count: size + UPLOADS, added });
       expectUploads(bench, await readPublished(packhouse, "bench"));
       const commits = (await repoState(packhouse, "bench")).commit - before.commit;
-      const note = `all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${spans.length} requests to table, store and queues`;
-      console.log(countsOf(spans.map(({ name }) => name)));
+      const note = `all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${sumOf(counts)} requests to table, store and queues`;
+      console.log(counts);
       return [{ work: "many-uploads", size, ...times.taken, peakMb: packhouse.peakMb(), peers: [], note }];
     } finally {
       await packhouse.remove();

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { countsOf } from "../../test/support/surface-cost.ts";
 import type { Bench, PeerTime, Row, Work } from "../bench.ts";
 import { expectStanzas, readPublished } from "../check.ts";
 import { readIndex, signRelease } from "../inputs/debs.ts";
@@ -7,7 +6,7 @@ import { openSite } from "../inputs/site.ts";
 import { aptly } from "../peers/aptly.ts";
 import { profiled } from "../profile.ts";
 import { type BenchPackhouse, startBench } from "../server/packhouse.ts";
-import { secondsOf, Times, until, untilPublished } from "../steps.ts";
+import { Counts, secondsOf, sumOf, Times, until, untilPublished } from "../steps.ts";
 
 const State = z.object({
   state: z.string(),
@@ -16,7 +15,6 @@ const State = z.object({
   last_synced: z.string().nullable(),
   job: z.string(),
 });
-const Spans = z.array(z.object({ name: z.string() }));
 
 type Policy = "on_demand" | "immediate";
 
@@ -39,7 +37,7 @@ async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]
   const folder = await bench.debs(size);
   signRelease(folder);
   const site = await openSite(folder);
-  const packhouse = await startBench({ trace: true });
+  const packhouse = await startBench({ trace: "counts" });
   const name = policy === "immediate" ? "sync-files" : "sync-metadata";
   try {
     const begin = async () => {
@@ -61,8 +59,8 @@ async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]
       else await begin();
     });
     const peakMb = packhouse.peakMb();
-    const spans = await packhouse.act(Spans, "spans");
-    console.log(countsOf(spans.map((span) => span.name)));
+    const counts = await packhouse.act(Counts, "counts");
+    console.log(counts);
     const { packages } = await packhouse.call(State, "GET", "/upstream/debian");
     if (packages !== size) throw new Error(`wrong result: ${packages} packages were synced`);
     site.taken();
@@ -84,7 +82,7 @@ async function synced(bench: Bench, size: number, policy: Policy): Promise<Row[]
         ...first.taken,
         peakMb,
         peers: peers.first,
-        note: `${spans.length} requests to table, store and queues`,
+        note: `${sumOf(counts)} requests to table, store and queues`,
       },
       {
         work: `${name}-again`,

@@ -27,7 +27,7 @@ export const trace: Work = {
   what: "the steps of one .deb's publication by a process that did none before, and by one that did; the peer is the limit",
   isQuick: true,
   async run(bench, size) {
-    const packhouse = await bench.published("apt", size, { trace: true });
+    const packhouse = await bench.published("apt", size, { trace: "spans" });
     const rows: Row[] = [];
     try {
       // The second of the warm ones is told in full: code that ran often is compiled.

@@ -49,7 +49,7 @@ export const nothingChanged: Work = {
   what: "a publication where nothing changed",
   isQuick: true,
   async run(bench, size) {
-    const packhouse = await bench.published("apt", size, { trace: true });
+    const packhouse = await bench.published("apt", size, { trace: "spans" });
     try {
       await rest();
       packhouse.forgetPeak();
