@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -139,10 +139,14 @@ export async function startBench({
   };
 }
 
-/** Another one over a copy of a folder; where the file system can, its files are shared until they change. */
+/**
+ * Another one over a copy of a folder; where the file system can, its files are shared until they change. It is on the disk then:
+ * the first to wait for the disk would wait for all of it.
+ */
 export function copyOf(dataFolder: string): string {
   const copy = newFolder();
   cpSync(dataFolder, copy, { recursive: true, mode: 2 });
+  execFileSync("sync", ["-f", copy]);
   return copy;
 }
 
