@@ -42,13 +42,7 @@ export function takeCounts(): Record<string, number> {
 
 /** A context that counts requests and notes nothing else: for work of so many that the notes would be what is measured. */
 export function counted(given: Context): Context {
-  return {
-    ...given,
-    table: counting("table", given.table),
-    objects: counting("objects", given.objects),
-    queues: counting("queues", given.queues),
-    sealer: counting("sealer", given.sealer),
-  };
+  return watched(given, counting);
 }
 
 function counting<T extends object>(part: string, methods: T): T {
@@ -67,12 +61,16 @@ function counting<T extends object>(part: string, methods: T): T {
 
 /** A context that notes when each request began and ended, and how many bytes went either way. */
 export function traced(given: Context): Context {
+  return watched(given, noting);
+}
+
+function watched(given: Context, watch: <T extends object>(part: string, methods: T) => T): Context {
   return {
     ...given,
-    table: noting("table", given.table),
-    objects: noting("objects", given.objects),
-    queues: noting("queues", given.queues),
-    sealer: noting("sealer", given.sealer),
+    table: watch("table", given.table),
+    objects: watch("objects", given.objects),
+    queues: watch("queues", given.queues),
+    sealer: watch("sealer", given.sealer),
   };
 }
 
