@@ -1,7 +1,7 @@
 import { renderDeb822Sources } from "../apt/sources.ts";
 import { publicKeyArmored, publicKeyBinary } from "../signing/openpgp.ts";
 import { ALL, type AptPlace, aptGroupOf, SOURCE } from "../tree/layout.ts";
-import { buildSuite, groupsOf, type Parts, type Suite } from "./apt-suite.ts";
+import { buildSuite, type Groups, groupsOf, type Parts, type Suite } from "./apt-suite.ts";
 import { type Build, type BuildContext, type BuildInput, fileFrom, type PublishedFile } from "./build.ts";
 import { carriedOf } from "./carried.ts";
 import type { IndexRecord, Manifest, StoredFile } from "./manifest.ts";
@@ -11,12 +11,10 @@ import { xzBlocksOf } from "./xz-blocks.ts";
 export async function buildAptPublication(ctx: BuildContext, input: BuildInput): Promise<Build> {
   const { repo, tree, treeBefore, keyring, url } = input;
   const { privateKeys, keyIds } = keyring;
+  let before: Promise<Groups | undefined> | undefined;
   const parts: Parts = {
     ...groupsOf(tree),
-    async before() {
-      const whole = await treeBefore();
-      return whole && groupsOf(whole);
-    },
+    before: () => (before ??= treeBefore().then((whole) => whole && groupsOf(whole))),
     carried: await carriedOf(ctx.objects, input),
     xz: xzBlocksOf(ctx, repo),
   };

@@ -1,6 +1,6 @@
 import pMap from "p-map";
-import { type Sha256, sha256Of } from "../blob.ts";
-import type { BlobStore, Fragment } from "../tree/leaf.ts";
+import type { Sha256 } from "../blob.ts";
+import { type BlobStore, type Fragment, verifiedFragment } from "../tree/leaf.ts";
 import { areKept, type WarmFragments, warmFragments } from "./warm-fragments.ts";
 
 const PARALLEL_READS = 8;
@@ -101,7 +101,7 @@ function placesOf({ start, fragments }: Joined): Map<Sha256, number> {
 async function* readEach(store: IndexStore, { fragments }: Stretch, warm: WarmFragments): AsyncGenerator<Member> {
   for (let next = 0; next < fragments.length; next += PARALLEL_READS) {
     yield* await pMap(fragments.slice(next, next + PARALLEL_READS), async (fragment): Promise<Member> => {
-      const packed = warm.find(fragment.sha256) ?? verified(fragment, await store.getBlob(fragment.sha256));
+      const packed = warm.find(fragment.sha256) ?? verifiedFragment(await store.getBlob(fragment.sha256), fragment);
       return { fragment, packed };
     });
   }
@@ -123,17 +123,11 @@ async function* readTogether(store: IndexStore, { fragments, range }: Stretch): 
       filled += part.length;
       taken += part.length;
       if (filled < packed.length) continue;
-      yield { fragment, packed: verified(fragment, packed) };
+      yield { fragment, packed: verifiedFragment(packed, fragment) };
       next += 1;
       packed = Buffer.alloc(fragments[next]?.sizeBytes ?? 0);
       filled = 0;
     }
   }
   if (next < fragments.length) throw new Error(`index ${blob} ended before byte ${end}`);
-}
-
-/** gzip would not notice what stands behind its end, nor a change of its header: the hash does. */
-function verified(fragment: Fragment, packed: Uint8Array): Uint8Array {
-  if (sha256Of(packed) !== fragment.sha256) throw new Error(`fragment ${fragment.sha256} is damaged`);
-  return packed;
 }

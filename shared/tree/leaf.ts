@@ -190,13 +190,13 @@ export async function readLeaf(store: BlobStore, leaf: LeafRef): Promise<Entry[]
 
 /** The plain text of a fragment. */
 export async function readFragment(store: BlobStore, fragment: Fragment): Promise<Buffer> {
-  return unpackFragment(await store.getBlob(fragment.sha256), fragment);
+  return unpackVerified(verifiedFragment(await store.getBlob(fragment.sha256), fragment), fragment);
 }
 
 /** gzip would not notice what stands behind its end, nor a change of its header: the hash does. */
-async function unpackFragment(packed: Uint8Array, fragment: Fragment): Promise<Buffer> {
+export function verifiedFragment(packed: Uint8Array, fragment: Fragment): Uint8Array {
   if (sha256Of(packed) !== fragment.sha256) throw new Error(`fragment ${fragment.sha256} is damaged`);
-  return unpackVerified(packed, fragment);
+  return packed;
 }
 
 /** The plain text of a fragment whose bytes are known to be its own. */
