@@ -30,8 +30,15 @@ class Running {
 /** An index as it is stored, and its text. */
 type Both = { readonly packing: Running; readonly plain: Running };
 
-/** An index on its way to be hashed, to which the fragments behind the first `from` are to be added, each told by their count. */
-export type Hashing = Both & { readonly from: number; reached(count: number): void };
+/**
+ * An index on its way to be hashed, to which the fragments behind the first `from` are to be added; that all up to one are, is told by
+ * their count. Those that are packed may be far ahead of the texts.
+ */
+export type Hashing = Both & {
+  readonly from: number;
+  reachedPacked(count: number): void;
+  reached(count: number): void;
+};
 
 /** How many of one index are kept, and how many of all: one takes about a kilobyte. */
 const MARKS_OF_ONE = 64;
@@ -50,9 +57,9 @@ class Marks {
     return found && { packing: found.packing.copy(), plain: found.plain.copy() };
   }
 
-  keep(name: Sha256, { packing, plain }: Both): void {
+  keep(name: Sha256, both: Both): void {
     this.#kept.delete(name);
-    this.#kept.set(name, { packing: packing.copy(), plain: plain.copy() });
+    this.#kept.set(name, both);
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= MOST_MARKS) return;
       this.#kept.delete(oldest);
@@ -63,7 +70,7 @@ class Marks {
 const marks = new WeakMap<BlobStore, Marks>();
 
 export function hashAnew(): Hashing {
-  return { packing: new Running(), plain: new Running(), from: 0, reached() {} };
+  return { packing: new Running(), plain: new Running(), from: 0, reachedPacked() {}, reached() {} };
 }
 
 /**
@@ -82,12 +89,17 @@ export function hashFurther(store: BlobStore, fragments: readonly Fragment[], he
   }
   const [from, last] = [...names].findLast(([, mark]) => kept.has(mark)) ?? [0, undefined];
   const both = (last && kept.find(last)) ?? { packing: new Running(), plain: new Running() };
+  const packedAt = new Map<number, Running>();
   return {
     ...both,
     from,
+    reachedPacked(count) {
+      if (names.has(count)) packedAt.set(count, both.packing.copy());
+    },
     reached(count) {
       const mark = names.get(count);
-      if (mark !== undefined) kept.keep(mark, both);
+      const packing = packedAt.get(count);
+      if (mark && packing) kept.keep(mark, { packing, plain: both.plain.copy() });
     },
   };
 }

@@ -3,10 +3,10 @@ import { gzip } from "node:zlib";
 import { pMapIterable } from "p-map";
 import { type Sha256, sha256Of } from "../blob.ts";
 import { type Fragment, unpackVerified } from "../tree/leaf.ts";
-import { hashAnew, hashFurther } from "./hash-marks.ts";
-import type { IndexRecord } from "./manifest.ts";
-import { type IndexStore, type Joined, membersOf } from "./members.ts";
-import type { XzBlocks } from "./xz-blocks.ts";
+import { type Hashing, hashAnew, hashFurther } from "./hash-marks.ts";
+import type { IndexRecord, StoredFile } from "./manifest.ts";
+import { type IndexStore, type Joined, type Member, membersOf } from "./members.ts";
+import type { XzBlocks, XzIndex } from "./xz-blocks.ts";
 import type { PlacedFragment } from "./xz-runs.ts";
 
 const gzipAsync = promisify(gzip);
@@ -34,6 +34,16 @@ type Around = {
 /** A gzip member and its text. */
 type Frame = { readonly packed: Uint8Array; readonly text: Uint8Array };
 
+type Parts = {
+  readonly head: Frame | undefined;
+  readonly foot: Frame | undefined;
+  readonly inXz: XzIndex | undefined;
+  readonly hashing: Hashing;
+  readonly joined: () => Promise<Joined | undefined>;
+};
+
+type Written = Omit<IndexRecord, "inputs">;
+
 /**
  * An index is its leaves' fragments joined: gzip members one behind the other, which apt and dnf read as one file; in xz
  * `xz-blocks.ts` makes one stream of their texts. Without change since `before` nothing is read or written.
@@ -50,61 +60,115 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
     if (xz === undefined) return { inputs, packed: before.packed, plain: before.plain };
     if (before.xz !== undefined) return before;
   }
-  const joined = async () => {
-    const known = before && (await earlier?.());
-    return known && joinedOf(before, known);
-  };
   const [head, foot] = await Promise.all([headOf(contents), footOf(contents)]);
-  const isHeld = bytesOf(fragments) <= MOST_HELD_BYTES;
-  const held: Uint8Array[] = [];
-  const inXz = await xz?.begin(fragments, async () => before?.xz && (await earlier?.())?.fragments);
-  // The text of all is needed where it is compressed once more.
-  const hashing = xz ? hashAnew() : hashFurther(store, fragments, contents.head);
-  const { packing, plain } = hashing;
-  const add = ({ packed, text }: Frame) => {
-    packing.add(packed);
-    plain.add(text);
-  };
-  const addFrame = async (frame: Frame) => {
-    add(frame);
-    await inXz?.frame(frame.text);
-  };
-
-  if (head && hashing.from === 0) await addFrame(head);
-  const first = isHeld ? 0 : hashing.from;
-  const members = pMapIterable(
-    membersOf(store, fragments.slice(first), joined),
-    async ({ fragment, packed }, index) => {
-      if (first + index < hashing.from) return { packed };
-      return { packed, text: await unpackVerified(packed, fragment) };
+  const joining = new Joining(store, fragments, {
+    head,
+    foot,
+    inXz: await xz?.begin(fragments, async () => before?.xz && (await earlier?.())?.fragments),
+    // The text of all is needed where it is compressed once more.
+    hashing: xz ? hashAnew() : hashFurther(store, fragments, contents.head),
+    joined: async () => {
+      const known = before && (await earlier?.());
+      return known && joinedOf(before, known);
     },
-    { concurrency: UNPACKED_AHEAD, backpressure: UNPACKED_AHEAD },
-  );
-  let count = hashing.from;
-  for await (const { packed, text } of members) {
-    if (isHeld) held.push(packed);
-    if (text === undefined) continue;
-    add({ packed, text });
-    count += 1;
-    hashing.reached(count);
-    await inXz?.add(text);
-  }
-  if (foot) await addFrame(foot);
+  });
+  const isHeld = bytesOf(fragments) <= MOST_HELD_BYTES;
+  return { inputs, ...(await (isHeld ? joining.held() : joining.streamed())) };
+}
 
-  const packed = packing.end();
-  if (isHeld) await store.putBlob(Buffer.concat([...packedOf(head), ...held, ...packedOf(foot)]), packed.sha256);
-  else {
-    const whole = async function* () {
-      yield* packedOf(head);
-      for await (const member of membersOf(store, fragments, joined)) yield member.packed;
-      yield* packedOf(foot);
-    };
-    await store.putBlobStream(packed.sha256, packed.sizeBytes, whole());
+/** One index on its way from its fragments to the store. */
+class Joining {
+  readonly #store: IndexStore;
+  readonly #fragments: readonly PlacedFragment[];
+  readonly #parts: Parts;
+
+  constructor(store: IndexStore, fragments: readonly PlacedFragment[], parts: Parts) {
+    this.#store = store;
+    this.#fragments = fragments;
+    this.#parts = parts;
   }
-  const record = { inputs, packed, plain: plain.end() };
-  if (!inXz) return record;
-  const stream = inXz.end();
-  return { ...record, xz: { sha256: await store.putBlob(stream), sizeBytes: stream.length } };
+
+  /** In memory: it is on its way to the store while its text is unpacked and hashed. */
+  async held(): Promise<Written> {
+    const { packing, from } = this.#parts.hashing;
+    const held: Member[] = [];
+    for await (const member of this.#hashed(0)) held.push(member);
+    const packed = packing.end();
+    const whole: Uint8Array[] = [];
+    for await (const bytes of this.#framed(held)) whole.push(bytes);
+    const [plain] = await Promise.all([
+      this.#hashTexts(held.slice(from)),
+      this.#store.putBlob(Buffer.concat(whole), packed.sha256),
+    ]);
+    return this.#written(packed, plain);
+  }
+
+  /** Its members are read once to be hashed, once to be written. */
+  async streamed(): Promise<Written> {
+    const { packing, from } = this.#parts.hashing;
+    const plain = await this.#hashTexts(this.#hashed(from));
+    const packed = packing.end();
+    await this.#store.putBlobStream(packed.sha256, packed.sizeBytes, this.#framed(this.#members(0)));
+    return this.#written(packed, plain);
+  }
+
+  async #written(packed: StoredFile, plain: StoredFile): Promise<Written> {
+    const stream = this.#parts.inXz?.end();
+    if (!stream) return { packed, plain };
+    return { packed, plain, xz: { sha256: await this.#store.putBlob(stream), sizeBytes: stream.length } };
+  }
+
+  #members(first: number): AsyncGenerator<Member> {
+    return membersOf(this.#store, this.#fragments.slice(first), this.#parts.joined);
+  }
+
+  /** The members from `first` on; those behind the mark are hashed as they are stored. */
+  async *#hashed(first: number): AsyncGenerator<Member> {
+    const { head, foot, hashing } = this.#parts;
+    const { packing, from } = hashing;
+    if (head && from === 0) packing.add(head.packed);
+    let count = first;
+    for await (const member of this.#members(first)) {
+      count += 1;
+      if (count > from) {
+        packing.add(member.packed);
+        hashing.reachedPacked(count);
+      }
+      yield member;
+    }
+    if (foot) packing.add(foot.packed);
+  }
+
+  /** Hashes the text of the members behind the mark, and has it compressed once more where that is asked for. */
+  async #hashTexts(members: AsyncIterable<Member> | Iterable<Member>): Promise<StoredFile> {
+    const { head, foot, hashing, inXz } = this.#parts;
+    const { plain, from } = hashing;
+    const addFrame = async ({ text }: Frame) => {
+      plain.add(text);
+      await inXz?.frame(text);
+    };
+    if (head && from === 0) await addFrame(head);
+    const texts = pMapIterable(members, ({ fragment, packed }) => unpackVerified(packed, fragment), {
+      concurrency: UNPACKED_AHEAD,
+      backpressure: UNPACKED_AHEAD,
+    });
+    let count = from;
+    for await (const text of texts) {
+      plain.add(text);
+      count += 1;
+      hashing.reached(count);
+      await inXz?.add(text);
+    }
+    if (foot) await addFrame(foot);
+    return plain.end();
+  }
+
+  async *#framed(members: AsyncIterable<Member> | Iterable<Member>): AsyncGenerator<Uint8Array> {
+    const { head, foot } = this.#parts;
+    if (head) yield head.packed;
+    for await (const { packed } of members) yield packed;
+    if (foot) yield foot.packed;
+  }
 }
 
 /** An index without any member would be an empty file, which is no gzip. */
@@ -118,10 +182,6 @@ async function footOf({ foot = "" }: Contents): Promise<Frame | undefined> {
 
 async function frameOf(text: string): Promise<Frame> {
   return { packed: await gzipAsync(text), text: Buffer.from(text) };
-}
-
-function packedOf(frame: Frame | undefined): Uint8Array[] {
-  return frame ? [frame.packed] : [];
 }
 
 /** Where an index has its fragments, if these are what it was made of. */

@@ -1,7 +1,10 @@
+import pMap from "p-map";
 import { z } from "zod";
-import type { Sha256 } from "../blob.ts";
+import { type Sha256, sha256Of } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { keys } from "../store/keys.ts";
+
+const PARALLEL_BLOBS = 8;
 
 const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
 const Stored = z.object({ sha256: hex, sizeBytes: z.number().int() });
@@ -19,7 +22,7 @@ const ManifestDocument = z.object({
   commit: z.number().int(),
   /** Seconds since 1970; grows with each publication of a repo. */
   date: z.number().int(),
-  /** What is read under the repo's address without a hash in its path, in the order of writing. */
+  /** What is read under the repo's address without a hash in its path; the last is written last. */
   files: z.array(z.object({ path: z.string(), sha256: hex, inputs: hex })),
   /** By the name that clients know an index by, such as `dists/stable/main/binary-amd64/Packages`. */
   indexes: z.record(z.string(), IndexRecord),
@@ -40,21 +43,25 @@ export function fileIn({ files, indexes, carried }: Manifest, path: string): Sha
   return written ?? (packing === "xz" ? index?.xz : index?.packed)?.sha256 ?? carried[path]?.sha256;
 }
 
-export async function writeManifest(ctx: Context, manifest: Manifest): Promise<Sha256> {
-  return ctx.objects.putBlob(Buffer.from(JSON.stringify(manifest)));
-}
-
 export async function readManifest(ctx: Context, sha256: Sha256): Promise<Manifest> {
   return ManifestDocument.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(sha256)).toString("utf8")));
 }
 
-/** Remembers what a commit was published as. The first one stays: `@NUMBER` never changes; it is returned. */
+/**
+ * Remembers what a commit was published as, once its new files (`bytes`) are stored. The first one stays: `@NUMBER` never changes; it
+ * is returned.
+ */
 export async function recordPublication(
   ctx: Context,
   repoId: string,
   manifest: Manifest,
+  bytes: ReadonlyMap<Sha256, Uint8Array>,
 ): Promise<{ manifest: Manifest; sha256: Sha256 }> {
-  const sha256 = await writeManifest(ctx, manifest);
+  const document = Buffer.from(JSON.stringify(manifest));
+  const sha256 = sha256Of(document);
+  // Nothing refers to either yet.
+  const blobs = [...bytes, [sha256, document] as const];
+  await pMap(blobs, ([name, blob]) => ctx.objects.putBlob(blob, name), { concurrency: PARALLEL_BLOBS });
   const key = keys.publication(repoId, manifest.commit);
   if (await ctx.table.put({ ...key, manifest: sha256 }, { absent: true })) return { manifest, sha256 };
   const first = (await publicationOf(ctx, repoId, manifest.commit)) ?? sha256;

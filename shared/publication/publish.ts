@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import pMap from "p-map";
 import { z } from "zod";
-import type { Sha256 } from "../blob.ts";
+import { type Sha256, sha256Of } from "../blob.ts";
 import { type Commit, commitAt, commitSameTree, headOf } from "../commit.ts";
 import type { Context } from "../context.ts";
 import type { PointerKey, PointerState } from "../objects/s3.ts";
@@ -83,12 +83,17 @@ async function publishOnce(ctx: Context, ref: RepoRef, suspects: Set<string>): P
   const { files } = made.manifest;
   const isLate = (file: ManifestFile) => !isHeld(file) && dateOf(held.get(file.path)) >= made.manifest.date;
   if (files.some(isLate)) return publishAnew(ctx, repo);
-  for (const file of files) {
-    if (isHeld(file)) continue;
+  const write = async (file: ManifestFile): Promise<boolean> => {
     const state = held.get(file.path) ?? { etag: undefined, metadata: {} };
     const metadata = { sha256: file.sha256, date: String(made.manifest.date), commit: String(commit.number) };
     const bytes = made.bytes.get(file.sha256) ?? (await ctx.objects.getBlob(file.sha256));
-    if (await ctx.objects.putPointer(pointer(repo, file.path), bytes, state, metadata)) continue;
+    return ctx.objects.putPointer(pointer(repo, file.path), bytes, state, metadata);
+  };
+  const changed = files.filter((file) => !isHeld(file));
+  // The last is what leads clients to the rest.
+  const written = await pMap(changed.slice(0, -1), write, { concurrency: PARALLEL_FILES });
+  const last = changed.at(-1);
+  if (!written.every(Boolean) || (last && !(await write(last)))) {
     for (const { path } of files) suspects.add(path);
     return false;
   }
@@ -169,7 +174,7 @@ async function manifestFor(
       const kept = earlier.get(file.path);
       if (kept?.inputs === file.inputs && isCurrent(kept)) return kept;
       const made = await file.bytes();
-      const sha256 = await ctx.objects.putBlob(made);
+      const sha256 = sha256Of(made);
       bytes.set(sha256, made);
       return { path: file.path, inputs: file.inputs, sha256 };
     },
@@ -177,7 +182,7 @@ async function manifestFor(
   );
   const { indexes, carried } = build;
   const recording = { commit: commit.number, date, files, indexes, carried };
-  return { ...(await recordPublication(ctx, repo.id, recording)), bytes };
+  return { ...(await recordPublication(ctx, repo.id, recording, bytes)), bytes };
 }
 
 /** Two reads. */
