@@ -53,8 +53,11 @@ export function stepOf({ name, from }: Pick<Span, "name" | "from">): Step {
 function cpuStep(stack: readonly string[]): Step | undefined {
   if (stack.some((frame) => / (?:openpgp|shared\/signing)\//.test(frame))) return "sign";
   const isHash = /^(?:update|digest|hash)\b/.test(stack[0] ?? "");
-  const own = stack.find((frame) => frame.includes(" shared/")) ?? "";
-  return isHash && / shared\/publication\/(?:join|hash-marks)\.ts/.test(own) ? "hash" : undefined;
+  const own = stack.filter((frame) => frame.includes(" shared/"));
+  if (isHash && / shared\/publication\/(?:join|hash-marks)\.ts/.test(own[0] ?? "")) return "hash";
+  const isUnpacking =
+    own[0]?.startsWith("unpackVerified ") && own.some((frame) => frame.includes("/publication/join.ts"));
+  return isUnpacking ? "fragments" : undefined;
 }
 
 /** `cpuMs`: of the main thread, which other load of the machine does not change much. */
@@ -62,7 +65,8 @@ export type Taken = { readonly ms: number; readonly cpuMs: number; readonly requ
 
 /**
  * How long each step took: every moment from the first request to the last is one step's. It is that of what the CPU does, where this
- * tells; else of the request that has been waited for longest; else of the one that is made next.
+ * tells; else of the request that has been waited for longest; else of what the CPU did last, where none was made since; else of the
+ * one that is made next.
  */
 export function stepsOf(spans: readonly Span[], samples: readonly Sample[]): ReadonlyMap<Step, Taken> {
   const sorted = spans.map((span) => ({ ...span, step: stepOf(span) })).toSorted((a, b) => a.start - b.start);
@@ -80,13 +84,18 @@ export function stepsOf(spans: readonly Span[], samples: readonly Sample[]): Rea
   };
   const used = cpuShare(spans, samples);
   for (const { step, bytes } of sorted) add(step, { requests: 1, bytes });
+  let told: { readonly step: Step; readonly atMs: number } | undefined;
   for (const { atMs, ms, stack } of samples) {
     const inside = Math.min(atMs + ms, end) - Math.max(atMs, begin);
     if (inside <= 0) continue;
     const middle = atMs + ms / 2;
     const waited = sorted.find((span) => span.start <= middle && middle < span.end);
     const next = sorted.find((span) => span.start > middle);
-    const step = cpuStep(stack) ?? (waited ?? next ?? sorted.at(-1))?.step ?? "ask";
+    const done = cpuStep(stack);
+    if (done) told = { step: done, atMs: middle };
+    const since = told?.atMs ?? middle;
+    if (sorted.some(({ start }) => start > since && start <= middle)) told = undefined;
+    const step = done ?? waited?.step ?? told?.step ?? (next ?? sorted.at(-1))?.step ?? "ask";
     add(step, { ms: inside, cpuMs: stack.length > 0 ? inside * used(middle) : 0 });
   }
   return taken;
