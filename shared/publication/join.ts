@@ -11,7 +11,7 @@ import type { PlacedFragment } from "./xz-runs.ts";
 
 const gzipAsync = promisify(gzip);
 /** Unpacked beside each other, while what is before them is hashed. */
-const UNPACKED_AHEAD = 8;
+const UNPACKED_AHEAD = 4;
 /** An index up to this is held while it is hashed; of a longer one the members are read once more to be written. */
 const MOST_HELD_BYTES = 24 * 1024 * 1024;
 
