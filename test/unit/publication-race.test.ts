@@ -99,3 +99,27 @@ test.each(TYPES)(
     }
   },
 );
+
+test.each([
+  ["apt", "dists/stable/InRelease"],
+  ["yum", "mirrorlist"],
+] as const)("what leads clients of %s to the rest is written when all the rest is", async (type, last) => {
+  const { ctx, ref } = await repoInMemory(type);
+  const { putPointer } = ctx.objects;
+  const begun: string[] = [];
+  const ended: string[] = [];
+  ctx.objects.putPointer = async (key, ...given) => {
+    const { path } = key;
+    begun.push(path);
+    if (path === last) expect(ended).toHaveLength(begun.length - 1);
+    // The later one begins, the sooner it ends.
+    for (let turns = 20 - begun.length; turns > 0; turns -= 1) await new Promise((resolve) => setImmediate(resolve));
+    const isWritten = await putPointer(key, ...given);
+    ended.push(path);
+    return isWritten;
+  };
+  await publishRepo(ctx, ref);
+  expect(begun.at(-1)).toBe(last);
+  expect(ended).toHaveLength(begun.length);
+  expect(begun.length).toBeGreaterThan(5);
+});
