@@ -58,7 +58,8 @@ test("whatever was changed, moved, added or taken away, what is told anew is the
       if (after.block.patchedBytes > 0) known += 1;
       expect(Buffer.from((await toldBy(after.block)).text).equals(Buffer.concat(after.texts))).toBe(true);
     }),
-    { numRuns: 15 },
+    // What is random may have nothing in common with the text before: one that does is always among them.
+    { numRuns: 15, examples: [[[{ at: 70, taken: 1, added: [3] }], [40, 40, 40], [40, 40, 40]]] },
   );
   expect(known).toBeGreaterThan(0);
 });
