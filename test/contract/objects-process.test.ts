@@ -62,6 +62,23 @@ describe("in the same process", () => {
     expect(local.store.open(Bucket, "none")).toBeUndefined();
   });
 
+  test("an object whose SHA-256 was told has its ETag of that, and so has its copy", async () => {
+    const { s3 } = await start();
+    const sha256 = createHash("sha256").update("0123456789").digest();
+    const eTag = `"${sha256.toString("hex").slice(0, 32)}"`;
+    const body = { Bucket, Body: "0123456789", ChecksumSHA256: sha256.toString("base64") };
+    expect(await s3.send(new PutObjectCommand({ ...body, Key: "told" }))).toMatchObject({ ETag: eTag });
+    const copied = await s3.send(new CopyObjectCommand({ Bucket, Key: "copy", CopySource: `${Bucket}/told` }));
+    expect(copied.CopyObjectResult).toMatchObject({ ETag: eTag, ChecksumSHA256: body.ChecksumSHA256 });
+    const swap = new PutObjectCommand({ Bucket, Key: "copy", Body: "new", IfMatch: eTag });
+    expect(await s3.send(swap)).toMatchObject({ ETag: `"${createHash("md5").update("new").digest("hex")}"` });
+    expect(await errorOf(s3.send(swap))).toMatchObject({ status: 412 });
+    const both = { ...body, Key: "both", ContentMD5: createHash("md5").update("0123456789").digest("base64") };
+    expect(await s3.send(new PutObjectCommand(both))).toMatchObject({
+      ETag: `"${createHash("md5").update("0123456789").digest("hex")}"`,
+    });
+  });
+
   test("every object is told of once, in the transaction that makes it visible", async () => {
     const events: Created[] = [];
     let refuse = false;

@@ -43,6 +43,14 @@ function start(algorithm: Algorithm): RunningCrc {
 /** Several digests of the same bytes, computed while these pass. */
 export type Digests = ReadonlyMap<Algorithm, Buffer>;
 
+/**
+ * The ETag of bytes that were put in one piece: their MD5, or, where the client told their SHA-256, half of that. To S3's clients an ETag
+ * is opaque, as it is of encrypted objects there; MD5 takes longer than to check the SHA-256 and to write.
+ */
+export function etagOfDigests(digests: Digests): string {
+  return (digests.get("MD5") ?? digests.get("SHA256")?.subarray(0, 16))?.toString("hex") ?? "";
+}
+
 export class RunningDigests {
   readonly #running: Map<Algorithm, RunningCrc>;
   constructor(algorithms: Iterable<Algorithm>) {

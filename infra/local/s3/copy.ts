@@ -1,6 +1,13 @@
 import { requireBucket } from "./buckets.ts";
 import { type Answer, type Call, checkKey, etagHeader, type Store } from "./call.ts";
-import { type Algorithm, algorithmNamed, type Checksum, type Digests, RunningDigests } from "./checksums.ts";
+import {
+  type Algorithm,
+  algorithmNamed,
+  type Checksum,
+  type Digests,
+  etagOfDigests,
+  RunningDigests,
+} from "./checksums.ts";
 import { checkCopySource, checkWrite } from "./conditions.ts";
 import { invalidArgument, S3Error } from "./errors.ts";
 import { type Fields, fieldsOf } from "./fields.ts";
@@ -46,7 +53,7 @@ export async function copyObject(store: Store, call: Call): Promise<Answer> {
     checkCopyable(call, source, replaced !== undefined, wish);
     checkWrite(store.objects.find(call.bucket, call.key), call.headers);
     const algorithm = wish ?? source.checksum.algorithm;
-    const digests = await learn(store, source, ["MD5", "SHA256", algorithm]);
+    const digests = await learn(store, source, [...wholeDigests(source), algorithm]);
     const entry = await commit(store, call, source, replaced ?? source, { algorithm, digests });
     // The source was deleted or overwritten while it was read: look again.
     if (entry === undefined) continue;
@@ -69,7 +76,7 @@ function commit(
     if (digests.size > source.digests.size) store.objects.learnDigests(source.contentId, digests);
     const value = digests.get(algorithm)?.toString("base64") ?? "";
     const checksum: Checksum = { algorithm, type: "FULL_OBJECT", value };
-    const etag = digests.get("MD5")?.toString("hex") ?? "";
+    const etag = etagOfDigests(digests);
     const named = { bucket, key, etag, headers, metadata, checksum, partCount: undefined };
     return store.objects.set(named, source.contentId, "ObjectCreated:Copy");
   });
@@ -95,6 +102,11 @@ function checkCopyable(call: Call, source: Entry, replaces: boolean, wish: Algor
       "InvalidRequest",
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
     );
+}
+
+/** Those that a copy has; of a content that was put in one piece they are known. */
+function wholeDigests({ digests }: Entry): readonly Algorithm[] {
+  return digests.has("SHA256") ? ["SHA256"] : ["MD5", "SHA256"];
 }
 
 /** Digests of a content that were not computed when it was uploaded are computed by reading it once. */

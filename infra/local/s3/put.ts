@@ -1,7 +1,7 @@
 import { type Received, receive } from "./body.ts";
 import { requireBucket } from "./buckets.ts";
 import { type Answer, type Call, etagHeader, type Store } from "./call.ts";
-import { type Algorithm, type Checksum, headerOf } from "./checksums.ts";
+import { type Algorithm, type Checksum, etagOfDigests, headerOf } from "./checksums.ts";
 import { checkWrite } from "./conditions.ts";
 import { fieldsOf } from "./fields.ts";
 import type { Draft } from "./files.ts";
@@ -53,8 +53,11 @@ export async function putObject(store: Store, call: Call): Promise<Answer> {
   const fields = fieldsOf(call.headers);
   // Asked again when it counts; here it spares an upload that cannot win, where that takes longer than to ask.
   if (!isShort(call)) checkWrite(store.objects.find(bucket, key), call.headers);
-  const wanted = (claims: Claims): Algorithm[] =>
-    claims.checksum || claims.trailer ? ["MD5", "SHA256"] : ["MD5", "SHA256", DEFAULT_ALGORITHM];
+  const wanted = (claims: Claims): Algorithm[] => {
+    const given = claims.checksum?.algorithm ?? claims.trailer;
+    if (given === "SHA256") return ["SHA256"];
+    return given ? ["MD5", "SHA256"] : ["MD5", "SHA256", DEFAULT_ALGORITHM];
+  };
   const entry = await storeBody(store, call, wanted, (piece, { digests, claimed }) => {
     requireBucket(store, bucket);
     checkWrite(store.objects.find(bucket, key), call.headers);
@@ -64,7 +67,7 @@ export async function putObject(store: Store, call: Call): Promise<Answer> {
       type: "FULL_OBJECT",
       value: digests.get(algorithm)?.toString("base64") ?? "",
     };
-    const etag = digests.get("MD5")?.toString("hex") ?? "";
+    const etag = etagOfDigests(digests);
     const named = { bucket, key, etag, ...fields, checksum, partCount: undefined };
     return store.objects.set(named, { id: piece.dataId, pieces: [piece], digests }, "ObjectCreated:Put");
   });
