@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { AppError } from "./error.ts";
 import { keys, paddedNumber, partitions, type RepoType } from "./store/keys.ts";
 import { diffTrees } from "./tree/diff.ts";
-import { type Delta, editTree, type Refusal } from "./tree/edit.ts";
+import { beginEdit, type Delta, type Refusal } from "./tree/edit.ts";
 import { keptGivers, readyGivers } from "./tree/givers.ts";
 import { editHashes } from "./tree/hashes.ts";
 import { groupOf } from "./tree/layout.ts";
@@ -125,13 +125,14 @@ export async function commitDelta(
       readTree(ctx.objects, head.hashes),
     ]);
     const ready = await readyGivers(ctx.objects, head.givers, delta);
-    const { tree, refused, ...changes } = await editTree(ctx.objects, before, ready.delta, groupOf(repo.type));
+    const { stored, refused, ...changes } = await beginEdit(ctx.objects, before, ready.delta, groupOf(repo.type));
     const [first] = refused;
     if (wholly && first) {
       const what = decodeURIComponent(first.entry.key);
       throw new AppError("conflict", `repo ${repo.name} holds ${what} with other bytes; force replaces them`);
     }
-    const [hashes, { root }] = await Promise.all([
+    const [tree, hashes, { root }] = await Promise.all([
+      stored(),
       editHashes(ctx.objects, hashesBefore, changes),
       ready.after({ refused, ...changes }),
     ]);

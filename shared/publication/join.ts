@@ -2,10 +2,12 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { pMapIterable } from "p-map";
 import { type Sha256, sha256Of } from "../blob.ts";
-import { type Fragment, unpackVerified } from "../tree/leaf.ts";
+import type { Fragment } from "../tree/leaf.ts";
 import { type Hashing, hashAnew, hashFurther } from "./hash-marks.ts";
 import type { IndexRecord, StoredFile } from "./manifest.ts";
 import { type IndexStore, type Joined, type Member, membersOf } from "./members.ts";
+import { roomOf } from "./room.ts";
+import { textsOf } from "./warm-fragments.ts";
 import type { XzBlocks, XzIndex } from "./xz-blocks.ts";
 import type { PlacedFragment } from "./xz-runs.ts";
 
@@ -94,12 +96,15 @@ class Joining {
     const held: Member[] = [];
     for await (const member of this.#hashed(0)) held.push(member);
     const packed = packing.end();
-    const whole: Uint8Array[] = [];
-    for await (const bytes of this.#framed(held)) whole.push(bytes);
-    const [plain] = await Promise.all([
-      this.#hashTexts(held.slice(from)),
-      this.#store.putBlob(Buffer.concat(whole), packed.sha256),
-    ]);
+    const put = roomOf(this.#store).lend(packed.sizeBytes, async (whole) => {
+      let place = 0;
+      for await (const bytes of this.#framed(held)) {
+        whole.set(bytes, place);
+        place += bytes.length;
+      }
+      await this.#store.putBlob(whole, packed.sha256);
+    });
+    const [plain] = await Promise.all([this.#hashTexts(held.slice(from)), put]);
     return this.#written(packed, plain);
   }
 
@@ -148,7 +153,7 @@ class Joining {
       await inXz?.frame(text);
     };
     if (head && from === 0) await addFrame(head);
-    const texts = pMapIterable(members, ({ fragment, packed }) => unpackVerified(packed, fragment), {
+    const texts = pMapIterable(members, textsOf(this.#store, this.#fragments), {
       concurrency: UNPACKED_AHEAD,
       backpressure: UNPACKED_AHEAD,
     });

@@ -1,7 +1,7 @@
 import pMap from "p-map";
 import type { Sha256 } from "../blob.ts";
 import { type BlobStore, type Fragment, verifiedFragment } from "../tree/leaf.ts";
-import { areKept, type WarmFragments, warmFragments } from "./warm-fragments.ts";
+import { arePackedKept, type WarmFragments, warmFragments } from "./warm-fragments.ts";
 
 const PARALLEL_READS = 8;
 /** Fewer are read one by one: that is as soon done, and they come beside each other. */
@@ -32,8 +32,8 @@ export async function* membersOf(
   fragments: readonly Fragment[],
   earlier: () => Promise<Joined | undefined>,
 ): AsyncGenerator<Member> {
-  const warm = warmFragments(store);
-  const keeps = areKept(fragments);
+  const { packed: warm } = warmFragments(store);
+  const keeps = arePackedKept(fragments);
   for (const stretch of await stretchesOf(fragments, warm, earlier)) {
     for await (const member of stretch.range ? readTogether(store, stretch) : readEach(store, stretch, warm)) {
       if (keeps) warm.keep(member.fragment.sha256, member.packed);
@@ -50,7 +50,7 @@ type Stretch = {
 
 async function stretchesOf(
   fragments: readonly Fragment[],
-  warm: WarmFragments,
+  warm: WarmFragments["packed"],
   earlier: () => Promise<Joined | undefined>,
 ): Promise<readonly Stretch[]> {
   const absent = fragments.filter(({ sha256 }) => !warm.has(sha256));
@@ -98,7 +98,11 @@ function placesOf({ start, fragments }: Joined): Map<Sha256, number> {
   return places;
 }
 
-async function* readEach(store: IndexStore, { fragments }: Stretch, warm: WarmFragments): AsyncGenerator<Member> {
+async function* readEach(
+  store: IndexStore,
+  { fragments }: Stretch,
+  warm: WarmFragments["packed"],
+): AsyncGenerator<Member> {
   for (let next = 0; next < fragments.length; next += PARALLEL_READS) {
     yield* await pMap(fragments.slice(next, next + PARALLEL_READS), async (fragment): Promise<Member> => {
       const packed = warm.find(fragment.sha256) ?? verifiedFragment(await store.getBlob(fragment.sha256), fragment);

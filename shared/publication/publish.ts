@@ -77,9 +77,9 @@ async function publishOnce(ctx: Context, ref: RepoRef, suspects: Set<string>): P
 
   const date = nextDate(ctx, [published?.date, ...[...held.values()].map(dateOf)]);
   // Settings and keys are stored before the commit that is for them: those read before the head may be older than it.
-  const current = await findRepo(ctx, repo);
+  const [current, recorded] = await Promise.all([findRepo(ctx, repo), recordedAs(ctx, repo, commit.number)]);
   if (current?.id !== repo.id || current.version !== repo.version) return false;
-  const made = await manifestFor(ctx, repo, commit, { before, date, isCurrent: isHeld });
+  const made = recorded ?? (await madeNow(ctx, repo, commit, { before, date, isCurrent: isHeld }));
   const { files } = made.manifest;
   const isLate = (file: ManifestFile) => !isHeld(file) && dateOf(held.get(file.path)) >= made.manifest.date;
   if (files.some(isLate)) return publishAnew(ctx, repo);
@@ -125,19 +125,24 @@ async function publishAnew(ctx: Context, repo: Repo): Promise<false> {
  * publication. The head's is left to its publisher, who knows what date it must have. Undefined where there is none.
  */
 export async function manifestAt(ctx: Context, repo: Repo, number: number): Promise<Manifest | undefined> {
-  const recorded = await publicationOf(ctx, repo.id, number);
-  if (recorded) return readManifest(ctx, recorded);
+  const recorded = await recordedAs(ctx, repo, number);
+  if (recorded) return recorded.manifest;
   const [commit, published] = await Promise.all([commitAt(ctx, repo.id, number), publishedOf(ctx, repo)]);
   if (!commit || !published || number > published.commit) return undefined;
   const before = await readManifest(ctx, published.manifest);
   const date = Math.floor(Date.parse(commit.at) / 1000);
-  return (await manifestFor(ctx, repo, commit, { before, date, isCurrent: () => true })).manifest;
+  return (await madeNow(ctx, repo, commit, { before, date, isCurrent: () => true })).manifest;
 }
 
 /** `bytes`: of the files that were made just now. */
 type Made = { readonly manifest: Manifest; readonly sha256: Sha256; readonly bytes: ReadonlyMap<Sha256, Uint8Array> };
 
-async function manifestFor(
+async function recordedAs(ctx: Context, repo: Repo, number: number): Promise<Made | undefined> {
+  const sha256 = await publicationOf(ctx, repo.id, number);
+  return sha256 && { manifest: await readManifest(ctx, sha256), sha256, bytes: new Map() };
+}
+
+async function madeNow(
   ctx: Context,
   repo: Repo,
   commit: Commit,
@@ -152,8 +157,6 @@ async function manifestFor(
     isCurrent: (file: ManifestFile) => boolean;
   },
 ): Promise<Made> {
-  const recorded = await publicationOf(ctx, repo.id, commit.number);
-  if (recorded) return { manifest: await readManifest(ctx, recorded), sha256: recorded, bytes: new Map() };
   const [tree, keyring] = await Promise.all([readTree(ctx.objects, commit.tree), keyringOf(ctx, repo)]);
   let treeBefore: Promise<Tree | undefined> | undefined;
   const build = await buildOf(ctx, {

@@ -24,6 +24,9 @@ export type Edit = {
   readonly added: readonly Row[];
 };
 
+/** What an edit changes is known while its leaves are still being stored. */
+export type BegunEdit = Omit<Edit, "tree"> & { readonly stored: () => Promise<Tree> };
+
 type Step = { readonly key: string; readonly put?: Delta["put"][number] };
 
 const READ_AHEAD = 4;
@@ -40,6 +43,17 @@ export async function editTree(
   delta: Delta,
   groupOf: (key: string) => string,
 ): Promise<Edit> {
+  const { stored, ...changes } = await beginEdit(store, tree, delta, groupOf);
+  return { tree: await stored(), ...changes };
+}
+
+/** The same, for who has something to do with what changes meanwhile; `stored` is to be awaited. */
+export async function beginEdit(
+  store: BlobStore,
+  tree: Tree,
+  delta: Delta,
+  groupOf: (key: string) => string,
+): Promise<BegunEdit> {
   const notes: Notes = { refused: [], removed: [], added: [] };
   const steps = stepsByLeaf(tree, stepsOf(delta, notes.refused));
   const read = readerAhead(store, tree, [...steps.keys()]);
@@ -63,10 +77,13 @@ export async function editTree(
     }
   }
 
-  const leaves = await writer.end();
-  const unchanged =
-    leaves.length === tree.leaves.length && leaves.every((leaf, index) => leaf.sha256 === tree.leaves[index]?.sha256);
-  return { tree: unchanged ? tree : await writeRoot(store, leaves), ...notes };
+  const stored = async () => {
+    const leaves = await writer.end();
+    const unchanged =
+      leaves.length === tree.leaves.length && leaves.every((leaf, index) => leaf.sha256 === tree.leaves[index]?.sha256);
+    return unchanged ? tree : writeRoot(store, leaves);
+  };
+  return { ...notes, stored };
 }
 
 function stepsByLeaf(tree: Tree, steps: readonly Step[]): ReadonlyMap<number, readonly Step[]> {

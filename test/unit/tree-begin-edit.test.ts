@@ -1,0 +1,40 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { beginEdit } from "../../shared/tree/edit.ts";
+import { memoryBlobs } from "../support/memory-blobs.ts";
+import { byAptIndex, editedBy, entryAt, puts } from "../support/memory-trees.ts";
+
+const keys = Array.from({ length: 3000 }, (_, index) => `s/m/amd64/p${String(index).padStart(5, "0")}_1`);
+
+test("what an edit changes is told while its leaves are being stored", async () => {
+  const store = memoryBlobs();
+  const tree = await editedBy(store, [puts(keys.map((key) => entryAt(key)))]);
+  const entry = entryAt("s/m/amd64/p01000_2");
+  const gate = Promise.withResolvers<void>();
+  const waiting = {
+    getBlob: store.getBlob,
+    async putBlob(bytes: Uint8Array) {
+      await gate.promise;
+      return store.putBlob(bytes);
+    },
+  };
+  const { stored, ...changes } = await beginEdit(waiting, tree, puts([entry]), byAptIndex);
+  expect(changes).toEqual({ refused: [], removed: [], added: [entry] });
+  let isStored = false;
+  const after = stored().finally(() => {
+    isStored = true;
+  });
+  await turn();
+  expect(isStored).toBe(false);
+  gate.resolve();
+  expect(await after).toEqual(await editedBy(store, [puts([entry])], tree));
+});
+
+test("a leaf that cannot be stored fails the edit when it is asked for, and nothing else", async () => {
+  const store = memoryBlobs();
+  const tree = await editedBy(store, [puts(keys.map((key) => entryAt(key)))]);
+  const full = { ...store, putBlob: () => Promise.reject(new Error("the store is full")) };
+  const { stored } = await beginEdit(full, tree, puts([entryAt("s/m/amd64/p01000_2")]), byAptIndex);
+  for (let turns = 0; turns < 5; turns += 1) await turn();
+  await expect(stored()).rejects.toThrow("the store is full");
+});
