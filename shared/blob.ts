@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { AppError } from "./error.ts";
+import { letGo } from "./let-go.ts";
 
 /** 64 lower-case hex digits: the name of a blob. */
 export type Sha256 = string & { readonly __brand: "Sha256" };
@@ -20,6 +21,15 @@ export function parseSha256(text: string): Sha256 {
 
 export function sha256Of(bytes: Uint8Array | string): Sha256 {
   return createHash("sha256").update(bytes).digest("hex") as Sha256;
+}
+
+const utf8 = new TextDecoder();
+
+/** The JSON in bytes that are the caller's own: their memory is given back. */
+export function jsonIn(bytes: Uint8Array): unknown {
+  const text = utf8.decode(bytes);
+  letGo(bytes);
+  return JSON.parse(text);
 }
 
 /** As S3 writes it in `x-amz-checksum-sha256`. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Changes, readChanges } from "./apt/changes.ts";
 import { type Deb, readDeb } from "./apt/deb.ts";
 import { Dsc, readDsc } from "./apt/dsc.ts";
-import type { RangeSource, Sha256 } from "./blob.ts";
+import { jsonIn, type RangeSource, type Sha256 } from "./blob.ts";
 import type { Context } from "./context.ts";
 import { PAGE_ITEMS } from "./store/dynamo.ts";
 import { keys, partitions } from "./store/keys.ts";
@@ -159,7 +159,7 @@ const DOCUMENTS = {
 /** All that was parsed of a package: one read of a blob. */
 export async function parsedOf(ctx: Context, pkg: Package): Promise<Parsed> {
   if (pkg.metadata === undefined) return { format: "file" };
-  const parsed: unknown = JSON.parse(Buffer.from(await ctx.objects.getBlob(pkg.metadata)).toString("utf8"));
+  const parsed: unknown = jsonIn(await ctx.objects.getBlob(pkg.metadata));
   return DOCUMENTS[pkg.format].parse(parsed);
 }
 

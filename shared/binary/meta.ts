@@ -1,5 +1,5 @@
 import pMap from "p-map";
-import type { Sha256 } from "../blob.ts";
+import { jsonIn, type Sha256 } from "../blob.ts";
 import type { Commit } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
@@ -52,7 +52,7 @@ export async function metaOf(ctx: Context, segments: readonly string[]): Promise
 
 async function extraOf(ctx: Context, blob: Sha256 | undefined): Promise<unknown> {
   if (blob === undefined) return null;
-  const extra: unknown = JSON.parse(Buffer.from(await ctx.objects.getBlob(blob)).toString("utf8"));
+  const extra: unknown = jsonIn(await ctx.objects.getBlob(blob));
   return extra;
 }
 

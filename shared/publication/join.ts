@@ -159,10 +159,11 @@ class Joining {
     });
     let count = from;
     for await (const text of texts) {
-      plain.add(text);
+      plain.add(text.bytes);
       count += 1;
       hashing.reached(count);
-      await inXz?.add(text);
+      await inXz?.add(text.bytes);
+      text.done();
     }
     if (foot) await addFrame(foot);
     return plain.end();

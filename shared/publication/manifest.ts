@@ -1,6 +1,6 @@
 import pMap from "p-map";
 import { z } from "zod";
-import { type Sha256, sha256Of } from "../blob.ts";
+import { jsonIn, type Sha256, sha256Of } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { keys } from "../store/keys.ts";
 
@@ -44,7 +44,7 @@ export function fileIn({ files, indexes, carried }: Manifest, path: string): Sha
 }
 
 export async function readManifest(ctx: Context, sha256: Sha256): Promise<Manifest> {
-  return ManifestDocument.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(sha256)).toString("utf8")));
+  return ManifestDocument.parse(jsonIn(await ctx.objects.getBlob(sha256)));
 }
 
 /**

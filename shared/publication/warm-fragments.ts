@@ -1,23 +1,26 @@
 import type { Sha256 } from "../blob.ts";
+import { letGo } from "../let-go.ts";
 import { type BlobStore, type Fragment, unpackVerified } from "../tree/leaf.ts";
 
-const MOST_PACKED_BYTES = 40 * 1024 * 1024;
+const MOST_PACKED_BYTES = 24 * 1024 * 1024;
 /** Of one index: reading a larger one through once would push out all that is of use. */
-const MOST_OF_ONE = MOST_PACKED_BYTES / 2;
-/** The text of an index of 60,000 packages, once; of a longer one none is kept. */
+const MOST_OF_ONE = 20 * 1024 * 1024;
+/** The text of an index of 60,000 packages; of a longer one none is kept. */
 const MOST_TEXT_BYTES = 48 * 1024 * 1024;
 
-/** Bytes of fragments, by the hash that names these; what was not asked for the longest is the first to go. */
-class Kept {
-  readonly #kept = new Map<Sha256, Uint8Array>();
+/** Of fragments, by the hash that names these; what was not asked for the longest is the first to go. */
+class Kept<T extends { readonly length: number }> {
+  readonly #kept = new Map<Sha256, T>();
   readonly #mostBytes: number;
+  readonly #gone: (one: T) => void;
   #bytes = 0;
 
-  constructor(mostBytes: number) {
+  constructor(mostBytes: number, gone: (one: T) => void = () => {}) {
     this.#mostBytes = mostBytes;
+    this.#gone = gone;
   }
 
-  find(sha256: Sha256): Uint8Array | undefined {
+  find(sha256: Sha256): T | undefined {
     const found = this.#kept.get(sha256);
     if (!found) return undefined;
     this.#kept.delete(sha256);
@@ -29,30 +32,57 @@ class Kept {
     return this.#kept.has(sha256);
   }
 
-  keep(sha256: Sha256, bytes: Uint8Array): void {
-    if (this.#kept.has(sha256)) return;
-    this.#kept.set(sha256, bytes);
-    this.#bytes += bytes.length;
-    for (const [oldest, { length }] of this.#kept) {
-      if (this.#bytes <= this.#mostBytes) return;
-      this.#kept.delete(oldest);
-      this.#bytes -= length;
+  /** False where one is there already. */
+  keep(sha256: Sha256, one: T): boolean {
+    if (this.#kept.has(sha256)) return false;
+    this.#kept.set(sha256, one);
+    this.#bytes += one.length;
+    for (const [name, oldest] of this.#kept) {
+      if (this.#bytes <= this.#mostBytes) break;
+      this.#kept.delete(name);
+      this.#bytes -= oldest.length;
+      this.#gone(oldest);
     }
+    return true;
+  }
+}
+
+/** The text of a fragment: its memory goes back when it is kept no longer and nobody reads it. */
+class Text {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  #uses = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.length = bytes.length;
+  }
+
+  use(): this {
+    this.#uses += 1;
+    return this;
+  }
+
+  /** Of who used it. */
+  done(): void {
+    this.#uses -= 1;
+    if (this.#uses === 0) letGo(this.bytes);
   }
 }
 
 /**
  * What a warm process keeps of the fragments that it joined, as they are stored and as text: the next publication of the repository
- * differs in one or two of them. They are named by what they hold, so that nothing kept is ever out of date. To unpack a text again
- * takes little longer than to hash it, but has V8 look through its whole heap for what went with the last ones, once or twice a
- * publication.
+ * differs in one or two of them. They are named by what they hold, so that nothing kept is ever out of date.
  */
-export type WarmFragments = { readonly packed: Kept; readonly texts: Kept };
+export type WarmFragments = { readonly packed: Kept<Uint8Array>; readonly texts: Kept<Text> };
 
 const warm = new WeakMap<BlobStore, WarmFragments>();
 
 export function warmFragments(store: BlobStore): WarmFragments {
-  const kept = warm.get(store) ?? { packed: new Kept(MOST_PACKED_BYTES), texts: new Kept(MOST_TEXT_BYTES) };
+  const kept = warm.get(store) ?? {
+    packed: new Kept(MOST_PACKED_BYTES),
+    texts: new Kept<Text>(MOST_TEXT_BYTES, (text) => text.done()),
+  };
   warm.set(store, kept);
   return kept;
 }
@@ -62,18 +92,20 @@ export function arePackedKept(fragments: readonly Fragment[]): boolean {
   return fragments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) <= MOST_OF_ONE;
 }
 
-/** The text of each fragment of an index, unpacked where it is not kept. */
-export function textsOf(
-  store: BlobStore,
-  fragments: readonly Fragment[],
-): (member: { readonly fragment: Fragment; readonly packed: Uint8Array }) => Promise<Uint8Array> {
+export type Texts = (member: {
+  readonly fragment: Fragment;
+  readonly packed: Uint8Array;
+}) => Promise<Pick<Text, "bytes" | "done">>;
+
+/** The text of each fragment of an index, unpacked where it is not kept; to be told when it is `done` with. */
+export function textsOf(store: BlobStore, fragments: readonly Fragment[]): Texts {
   const { texts } = warmFragments(store);
-  const keeps = fragments.reduce((sum, { plainBytes }) => sum + plainBytes, 0) <= MOST_TEXT_BYTES;
+  const areKept = fragments.reduce((sum, { plainBytes }) => sum + plainBytes, 0) <= MOST_TEXT_BYTES;
   return async ({ fragment, packed }) => {
     const kept = texts.find(fragment.sha256);
-    if (kept) return kept;
-    const text = await unpackVerified(packed, fragment);
-    if (keeps) texts.keep(fragment.sha256, text);
+    if (kept) return kept.use();
+    const text = new Text(await unpackVerified(packed, fragment)).use();
+    if (areKept && texts.keep(fragment.sha256, text)) text.use();
     return text;
   };
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sha256 } from "../blob.ts";
+import { jsonIn, type Sha256 } from "../blob.ts";
 import type { Context } from "../context.ts";
 
 const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
@@ -58,5 +58,5 @@ export class BatchWriter {
 }
 
 export async function readBatch(ctx: Context, sha256: Sha256): Promise<WantedFile[]> {
-  return Batch.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(sha256)).toString("utf8")));
+  return Batch.parse(jsonIn(await ctx.objects.getBlob(sha256)));
 }

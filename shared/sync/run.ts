@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sha256 } from "../blob.ts";
+import { jsonIn, type Sha256 } from "../blob.ts";
 import { commitTree, type Holding, headOf } from "../commit.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
@@ -118,7 +118,7 @@ export async function copyBatch(ctx: Context, jobId: string, batch: number): Pro
 }
 
 async function listsOf(ctx: Context, { batches }: Plan): Promise<Sha256[]> {
-  return Lists.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(batches)).toString("utf8")));
+  return Lists.parse(jsonIn(await ctx.objects.getBlob(batches)));
 }
 
 /** All batches of a plan are here: a commit of its tree, or, now that it is known what the files are, the indexes again. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Sha256, sha256Of } from "../blob.ts";
+import { jsonIn, type Sha256, sha256Of } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../error.ts";
 import { verifyDetached } from "../signing/verify.ts";
@@ -81,7 +81,7 @@ export function saveState(
 }
 
 export async function readState(ctx: Context, sha256: Sha256): Promise<State> {
-  return State.parse(JSON.parse(Buffer.from(await ctx.objects.getBlob(sha256)).toString("utf8")));
+  return State.parse(jsonIn(await ctx.objects.getBlob(sha256)));
 }
 
 /** What the pointers were at the last commit; undefined where other settings would make another tree of them. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sha256 } from "../blob.ts";
+import { jsonIn, type Sha256 } from "../blob.ts";
 import type { BlobStore } from "./leaf.ts";
 
 const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
@@ -32,7 +32,7 @@ export async function writeCarried(store: BlobStore, files: readonly CarriedFile
 
 export async function readCarried(store: BlobStore, sha256: Sha256 | undefined): Promise<readonly CarriedFile[]> {
   if (sha256 === undefined) return [];
-  return Document.parse(JSON.parse(Buffer.from(await store.getBlob(sha256)).toString("utf8"))).files;
+  return Document.parse(jsonIn(await store.getBlob(sha256))).files;
 }
 
 function orderOf({ suite = "", record = "", path }: CarriedFile): string {

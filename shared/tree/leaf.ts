@@ -2,7 +2,8 @@ import { hash } from "node:crypto";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import { z } from "zod";
-import { type Sha256, sha256Of } from "../blob.ts";
+import { jsonIn, type Sha256, sha256Of } from "../blob.ts";
+import { letGo } from "../let-go.ts";
 import type { Entry, Row } from "./entry.ts";
 
 const gzipAsync = promisify(gzip);
@@ -12,6 +13,7 @@ const gunzipAsync = promisify(gunzip);
 export type BlobStore = {
   /** `sha256` where the caller knows it. */
   putBlob(bytes: Uint8Array, sha256?: Sha256): Promise<Sha256>;
+  /** The bytes are the caller's own. */
   getBlob(sha256: Sha256): Promise<Uint8Array>;
 };
 
@@ -124,7 +126,9 @@ async function packFragment(
   const plain = Buffer.concat(entries.flatMap((entry) => entry.chunks[kind] ?? []));
   // In one piece, as a rule: many small ones would be joined again.
   const bytes = await gzipAsync(plain, { chunkSize: Math.max(MIN_CHUNK_BYTES, plain.length >> 1) });
-  return { kind, fragment: { sha256: sha256Of(bytes), sizeBytes: bytes.length, plainBytes: plain.length }, bytes };
+  const fragment = { sha256: sha256Of(bytes), sizeBytes: bytes.length, plainBytes: plain.length };
+  letGo(plain);
+  return { kind, fragment, bytes };
 }
 
 /** JSON leaves out what is undefined. */
@@ -190,7 +194,10 @@ export async function readLeaf(store: BlobStore, leaf: LeafRef): Promise<Entry[]
 
 /** The plain text of a fragment. */
 export async function readFragment(store: BlobStore, fragment: Fragment): Promise<Buffer> {
-  return unpackVerified(verifiedFragment(await store.getBlob(fragment.sha256), fragment), fragment);
+  const packed = verifiedFragment(await store.getBlob(fragment.sha256), fragment);
+  const plain = await unpackVerified(packed, fragment);
+  letGo(packed);
+  return plain;
 }
 
 /** gzip would not notice what stands behind its end, nor a change of its header: the hash does. */
@@ -211,5 +218,5 @@ export async function unpackVerified(packed: Uint8Array, fragment: Fragment): Pr
 async function readDocument(store: BlobStore, leaf: LeafRef) {
   const bytes = await store.getBlob(leaf.sha256);
   if (sha256Of(bytes) !== leaf.sha256) throw new Error(`leaf ${leaf.sha256} is damaged`);
-  return LeafDocument.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  return LeafDocument.parse(jsonIn(bytes));
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Sha256, sha256Of } from "../blob.ts";
+import { jsonIn, type Sha256, sha256Of } from "../blob.ts";
 import type { BlobStore, LeafRef } from "./leaf.ts";
 
 /** A tree as its root blob tells it: the leaves in the order of their keys. */
@@ -39,7 +39,7 @@ export async function readTree(store: BlobStore, root: Sha256): Promise<Tree> {
   if (root === EMPTY_ROOT) return { root, count: 0, leaves: [] };
   const bytes = await store.getBlob(root);
   if (sha256Of(bytes) !== root) throw new Error(`tree ${root} is damaged`);
-  const { leaves } = RootDocument.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  const { leaves } = RootDocument.parse(jsonIn(bytes));
   return { root, count: countOf(leaves), leaves };
 }
 

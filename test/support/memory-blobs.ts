@@ -29,7 +29,7 @@ export function memoryBlobs(): MemoryBlobs {
       reads.push(sha256);
       const found = held.get(sha256);
       if (!found) throw new Error(`no blob ${sha256}`);
-      return found;
+      return Uint8Array.from(found);
     },
     async openBlob(sha256, range) {
       reads.push(sha256);

@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { sha256Of } from "../../shared/blob.ts";
+import { letGo } from "../../shared/let-go.ts";
 import { Room } from "../../shared/publication/room.ts";
 import { textsOf } from "../../shared/publication/warm-fragments.ts";
 import { memoryBlobs } from "../support/memory-blobs.ts";
@@ -14,33 +15,84 @@ function memberOf(fill: string, plainBytes: number) {
 }
 
 describe("the texts that a process keeps", () => {
-  test("are unpacked once, by whichever index they are asked for", async () => {
+  const start = () => {
     const store = memoryBlobs();
+    type Member = ReturnType<typeof memberOf>;
+    return (member: Member, ...others: Member["fragment"][]) => textsOf(store, [member.fragment, ...others])(member);
+  };
+
+  test("are unpacked once, by whichever index they are asked for", async () => {
+    const ask = start();
     const [a, b] = [memberOf("a", 1000), memberOf("b", 1000)];
-    const text = await textsOf(store, [a.fragment])(a);
-    expect(Buffer.from(text).toString()).toBe("a".repeat(1000));
-    expect(await textsOf(store, [b.fragment, a.fragment])(a)).toBe(text);
-    expect(await textsOf(memoryBlobs(), [a.fragment])(a)).not.toBe(text);
+    const { bytes } = await ask(a);
+    expect(Buffer.from(bytes).toString()).toBe("a".repeat(1000));
+    expect((await ask(a, b.fragment)).bytes).toBe(bytes);
+    expect((await start()(a)).bytes).not.toBe(bytes);
   });
 
   test("are none of an index that is longer than all that may be kept", async () => {
-    const store = memoryBlobs();
+    const ask = start();
     const member = memberOf("a", 1000);
     const fits = { ...member.fragment, plainBytes: 48 * MB - 1000 };
-    const text = await textsOf(store, [member.fragment, { ...fits, plainBytes: fits.plainBytes + 1 }])(member);
-    const later = await textsOf(store, [member.fragment, fits])(member);
-    expect(later).not.toBe(text);
-    expect(await textsOf(store, [member.fragment])(member)).toBe(later);
+    const { bytes } = await ask(member, { ...fits, plainBytes: fits.plainBytes + 1 });
+    const later = await ask(member, fits);
+    expect(later.bytes).not.toBe(bytes);
+    expect((await ask(member)).bytes).toBe(later.bytes);
   });
 
   test("are no more than 48 MB; the one that was not asked for the longest goes", async () => {
-    const store = memoryBlobs();
-    const ask = (member: ReturnType<typeof memberOf>) => textsOf(store, [member.fragment])(member);
+    const ask = start();
     const [a, b, c] = [memberOf("a", 20 * MB), memberOf("b", 20 * MB), memberOf("c", 20 * MB)] as const;
     const [first, second] = [await ask(a), await ask(b)];
     const before = (await ask(a)) === first;
     await ask(c);
     expect([before, (await ask(a)) === first, (await ask(b)) === second]).toEqual([true, true, false]);
+  });
+
+  test("give their memory back when they are not kept any more and all who read them are done", async () => {
+    const ask = start();
+    const [a, b, c] = [memberOf("a", 20 * MB), memberOf("b", 20 * MB), memberOf("c", 20 * MB)] as const;
+    const [first, again] = [await ask(a), await ask(a)];
+    first.done();
+    (await ask(b)).done();
+    expect(first.bytes.length).toBe(20 * MB);
+    (await ask(c)).done();
+    expect(again.bytes.length).toBe(20 * MB);
+    again.done();
+    expect(again.bytes.length).toBe(0);
+    const unkept = await ask(b, { ...b.fragment, plainBytes: 48 * MB });
+    const other = await ask(b);
+    unkept.done();
+    expect([unkept.bytes === other.bytes, other.bytes.length]).toEqual([true, 20 * MB]);
+  });
+
+  test("that are not kept go when they are done with", async () => {
+    const member = memberOf("a", MB);
+    const text = await start()(member, { ...member.fragment, plainBytes: 48 * MB });
+    expect(text.bytes.length).toBe(MB);
+    text.done();
+    expect(text.bytes.length).toBe(0);
+  });
+});
+
+describe("bytes that are let go of", () => {
+  test("are gone where they are all of their memory", () => {
+    const whole = Buffer.allocUnsafeSlow(100_001).subarray(0, 100_000);
+    letGo(whole);
+    expect(whole.length).toBe(0);
+  });
+
+  test.each([
+    ["part of something larger", () => Buffer.allocUnsafeSlow(200_000).subarray(0, 100_000)],
+    ["the end of something larger", () => Buffer.allocUnsafeSlow(200_000).subarray(100_000)],
+    ["behind a single byte", () => Buffer.allocUnsafeSlow(100_001).subarray(1)],
+    ["short", () => Buffer.allocUnsafeSlow(1000)],
+    ["shared with other threads", () => new Uint8Array(new SharedArrayBuffer(100_000))],
+  ])("stay where they are %s", (_, make) => {
+    const bytes = make();
+    const { length } = bytes;
+    letGo(bytes);
+    expect(bytes.length).toBe(length);
   });
 });
 
