@@ -45,7 +45,7 @@ type Options = {
 };
 
 /** As `npm start` has it. */
-const NODE_OPTIONS = ["--max-semi-space-size=8", "--max-old-space-size=768"];
+const NODE_OPTIONS = ["--max-semi-space-size=4", "--max-old-space-size=768"];
 
 /** What would outlive a bench that ends early. */
 const running = new Set<ChildProcess>();

@@ -7,7 +7,7 @@ import { type Hashing, hashAnew, hashFurther } from "./hash-marks.ts";
 import type { IndexRecord, StoredFile } from "./manifest.ts";
 import { type IndexStore, type Joined, type Member, membersOf } from "./members.ts";
 import { roomOf } from "./room.ts";
-import { textsOf } from "./warm-fragments.ts";
+import { type TextOf, textsOf } from "./warm-fragments.ts";
 import type { XzBlocks, XzIndex } from "./xz-blocks.ts";
 import type { PlacedFragment } from "./xz-runs.ts";
 
@@ -37,6 +37,7 @@ type Around = {
 type Frame = { readonly packed: Uint8Array; readonly text: Uint8Array };
 
 type Parts = {
+  readonly textOf: TextOf;
   readonly head: Frame | undefined;
   readonly foot: Frame | undefined;
   readonly inXz: XzIndex | undefined;
@@ -64,6 +65,8 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
   }
   const [head, foot] = await Promise.all([headOf(contents), footOf(contents)]);
   const joining = new Joining(store, fragments, {
+    // Where there is a head (yum), all of three indexes is hashed each time: to keep their texts would take 150 MB.
+    textOf: textsOf(store, fragments, { mayKeep: !head }),
     head,
     foot,
     inXz: await xz?.begin(fragments, async () => before?.xz && (await earlier?.())?.fragments),
@@ -153,7 +156,7 @@ class Joining {
       await inXz?.frame(text);
     };
     if (head && from === 0) await addFrame(head);
-    const texts = pMapIterable(members, textsOf(this.#store, this.#fragments), {
+    const texts = pMapIterable(members, this.#parts.textOf, {
       concurrency: UNPACKED_AHEAD,
       backpressure: UNPACKED_AHEAD,
     });

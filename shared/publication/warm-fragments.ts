@@ -7,6 +7,8 @@ const MOST_PACKED_BYTES = 24 * 1024 * 1024;
 const MOST_OF_ONE = 20 * 1024 * 1024;
 /** The text of an index of 60,000 packages; of a longer one none is kept. */
 const MOST_TEXT_BYTES = 48 * 1024 * 1024;
+/** Part of the fragments. */
+const MOST_NEWS = 1 / 8;
 
 /** Of fragments, by the hash that names these; what was not asked for the longest is the first to go. */
 class Kept<T extends { readonly length: number }> {
@@ -92,15 +94,25 @@ export function arePackedKept(fragments: readonly Fragment[]): boolean {
   return fragments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) <= MOST_OF_ONE;
 }
 
-export type Texts = (member: {
+export type TextOf = (member: {
   readonly fragment: Fragment;
   readonly packed: Uint8Array;
 }) => Promise<Pick<Text, "bytes" | "done">>;
 
-/** The text of each fragment of an index, unpacked where it is not kept; to be told when it is `done` with. */
-export function textsOf(store: BlobStore, fragments: readonly Fragment[]): Texts {
-  const { texts } = warmFragments(store);
-  const areKept = fragments.reduce((sum, { plainBytes }) => sum + plainBytes, 0) <= MOST_TEXT_BYTES;
+/**
+ * The text of each fragment of an index, unpacked where it is not kept; to be told when it is `done` with. To be asked for before the
+ * index is joined: texts are kept where most of it was joined before. Of one that is new, or changes all over each time, they would be
+ * memory for nothing.
+ */
+export function textsOf(
+  store: BlobStore,
+  fragments: readonly Fragment[],
+  { mayKeep }: { readonly mayKeep: boolean },
+): TextOf {
+  const { packed: known, texts } = warmFragments(store);
+  const news = fragments.filter(({ sha256 }) => !known.has(sha256)).length;
+  const plainBytes = fragments.reduce((sum, fragment) => sum + fragment.plainBytes, 0);
+  const areKept = mayKeep && news <= fragments.length * MOST_NEWS && plainBytes <= MOST_TEXT_BYTES;
   return async ({ fragment, packed }) => {
     const kept = texts.find(fragment.sha256);
     if (kept) return kept.use();

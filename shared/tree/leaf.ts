@@ -125,7 +125,7 @@ async function packFragment(
 ): Promise<{ readonly kind: string; readonly fragment: Fragment; readonly bytes: Buffer }> {
   const plain = Buffer.concat(entries.flatMap((entry) => entry.chunks[kind] ?? []));
   // In one piece, as a rule: many small ones would be joined again.
-  const bytes = await gzipAsync(plain, { chunkSize: Math.max(MIN_CHUNK_BYTES, plain.length >> 1) });
+  const bytes = await gzipAsync(plain, { chunkSize: Math.max(MIN_CHUNK_BYTES, plain.length >> 2) });
   const fragment = { sha256: sha256Of(bytes), sizeBytes: bytes.length, plainBytes: plain.length };
   letGo(plain);
   return { kind, fragment, bytes };

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { sha256Of } from "../../shared/blob.ts";
 import { letGo } from "../../shared/let-go.ts";
 import { Room } from "../../shared/publication/room.ts";
-import { textsOf } from "../../shared/publication/warm-fragments.ts";
+import { textsOf, warmFragments } from "../../shared/publication/warm-fragments.ts";
 import { memoryBlobs } from "../support/memory-blobs.ts";
 
 const MB = 1 << 20;
@@ -15,10 +15,15 @@ function memberOf(fill: string, plainBytes: number) {
 }
 
 describe("the texts that a process keeps", () => {
+  type Member = ReturnType<typeof memberOf>;
+  /** Asks for the text of a fragment, of an index of it and others that was joined before. */
   const start = () => {
     const store = memoryBlobs();
-    type Member = ReturnType<typeof memberOf>;
-    return (member: Member, ...others: Member["fragment"][]) => textsOf(store, [member.fragment, ...others])(member);
+    return (member: Member, ...others: Member["fragment"][]) => {
+      const fragments = [member.fragment, ...others];
+      for (const { sha256 } of fragments) warmFragments(store).packed.keep(sha256, Buffer.alloc(1));
+      return textsOf(store, fragments, { mayKeep: true })(member);
+    };
   };
 
   test("are unpacked once, by whichever index they are asked for", async () => {
@@ -66,12 +71,31 @@ describe("the texts that a process keeps", () => {
     expect([unkept.bytes === other.bytes, other.bytes.length]).toEqual([true, 20 * MB]);
   });
 
+  test("are those of an index of which all but an eighth was joined before", async () => {
+    const members = Array.from({ length: 16 }, (_, index) => memberOf(String.fromCharCode(97 + index), 1000));
+    const fragments = members.map(({ fragment }) => fragment);
+    const isKept = async (known: number) => {
+      const store = memoryBlobs();
+      const textOf = (member: Member) => textsOf(store, fragments, { mayKeep: true })(member);
+      for (const { sha256 } of fragments.slice(0, known)) warmFragments(store).packed.keep(sha256, Buffer.alloc(1));
+      const [member = memberOf("a", 1000)] = members;
+      const first = await textOf(member);
+      return (await textOf(member)) === first;
+    };
+    expect([await isKept(14), await isKept(13)]).toEqual([true, false]);
+  });
+
   test("that are not kept go when they are done with", async () => {
     const member = memberOf("a", MB);
-    const text = await start()(member, { ...member.fragment, plainBytes: 48 * MB });
-    expect(text.bytes.length).toBe(MB);
-    text.done();
-    expect(text.bytes.length).toBe(0);
+    const texts = [
+      await start()(member, { ...member.fragment, plainBytes: 48 * MB }),
+      await textsOf(memoryBlobs(), [member.fragment], { mayKeep: false })(member),
+    ];
+    for (const text of texts) {
+      expect(text.bytes.length).toBe(MB);
+      text.done();
+      expect(text.bytes.length).toBe(0);
+    }
   });
 });
 
