@@ -5,40 +5,48 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { isDeepStrictEqual } from "node:util";
-import { createGunzip, gunzipSync } from "node:zlib";
+import { createGunzip } from "node:zlib";
 import { sha256Of } from "../shared/blob.ts";
 import { isAdded } from "./inputs/added.ts";
 import type { BenchPackhouse } from "./server/packhouse.ts";
 
-/** What apt would see: the index that a signed InRelease leads to, each hash on the way checked. Stanza by stanza. */
-export async function readPublished(packhouse: BenchPackhouse, name: string, suite = "stable"): Promise<string[]> {
+/**
+ * What apt would see: the index that a signed InRelease leads to, each hash on the way checked. Stanza by stanza, of any size, for it is
+ * never unpacked as a whole.
+ */
+export async function* publishedStanzas(
+  packhouse: BenchPackhouse,
+  name: string,
+  suite = "stable",
+): AsyncGenerator<string> {
   const { bytes, plainSha256 } = await indexOf(packhouse, name, suite);
-  const plain = gunzipSync(bytes);
-  if (sha256Of(plain) !== plainSha256) refuse("Packages is not what InRelease says");
-  return plain
-    .toString("utf8")
-    .split("\n\n")
-    .filter((stanza) => stanza !== "");
+  const hash = createHash("sha256");
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const part of Readable.from([bytes]).pipe(createGunzip())) {
+    hash.update(part);
+    const stanzas = (rest + decoder.decode(part, { stream: true })).split("\n\n");
+    rest = stanzas.pop() ?? "";
+    for (const stanza of stanzas) if (stanza !== "") yield stanza;
+  }
+  if (hash.digest("hex") !== plainSha256) refuse("Packages is not what InRelease says");
+  if (rest !== "") yield rest;
+}
+
+export async function readPublished(packhouse: BenchPackhouse, name: string, suite = "stable"): Promise<string[]> {
+  const stanzas: string[] = [];
+  for await (const stanza of publishedStanzas(packhouse, name, suite)) stanzas.push(stanza);
+  return stanzas;
 }
 
 export function packageOf(stanza: string): string {
   return /^Package: (.*)$/m.exec(stanza)?.[1] ?? "";
 }
 
-/** The names in the same, sorted; of any size, for it is never unpacked as a whole. */
+/** The names in the same, sorted. */
 export async function readNames(packhouse: BenchPackhouse, name: string, suite = "stable"): Promise<string[]> {
-  const { bytes, plainSha256 } = await indexOf(packhouse, name, suite);
-  const hash = createHash("sha256");
   const names: string[] = [];
-  let rest = "";
-  for await (const part of Readable.from([bytes]).pipe(createGunzip())) {
-    hash.update(part);
-    const text = rest + part.toString("latin1");
-    const end = text.lastIndexOf("\n") + 1;
-    rest = text.slice(end);
-    for (const [, found = ""] of text.slice(0, end).matchAll(/^Package: (.*)$/gm)) names.push(found);
-  }
-  if (hash.digest("hex") !== plainSha256) refuse("Packages is not what InRelease says");
+  for await (const stanza of publishedStanzas(packhouse, name, suite)) names.push(packageOf(stanza));
   return names.sort();
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Bench, Work } from "../bench.ts";
-import { expectAdded, packageOf, readPublished } from "../check.ts";
+import { expectAdded, packageOf, publishedStanzas } from "../check.ts";
 import { expectAsFtparchive } from "../check-apt.ts";
 import { isAdded } from "../inputs/added.ts";
 import { newDeb } from "../inputs/debs.ts";
@@ -51,7 +51,7 @@ export const manyUploads: Work = {
       const publications = (counts["objects.putPointer"] ?? 0) / POINTERS;
       const added = Array.from({ length: UPLOADS }, (_, number) => newDeb(number).name);
       await expectAdded(packhouse, "bench", { count: size + UPLOADS, added });
-      expectUploads(bench, await readPublished(packhouse, "bench"));
+      await expectUploads(bench, publishedStanzas(packhouse, "bench"));
       const commits = (await repoState(packhouse, "bench")).commit - before.commit;
       const note = `all sent after ${sent.toFixed(1)} s, ${Math.round(publications)} publications, ${commits} commits, ${sumOf(counts)} requests to table, store and queues`;
       console.log(counts);
@@ -63,15 +63,14 @@ export const manyUploads: Work = {
 };
 
 /** Throws unless what was uploaded is published as apt-ftparchive tells of it. */
-function expectUploads(bench: Bench, published: readonly string[]): void {
+async function expectUploads(bench: Bench, published: AsyncIterable<string>): Promise<void> {
   const folder = bench.folder("many-uploads");
   mkdirSync(join(folder, "pool"));
   for (let number = 0; number < UPLOADS; number += 1) {
     const { filename, bytes } = newDeb(number);
     writeFileSync(join(folder, "pool", filename), bytes);
   }
-  expectAsFtparchive(
-    published.filter((stanza) => isAdded(packageOf(stanza))),
-    folder,
-  );
+  const added: string[] = [];
+  for await (const stanza of published) if (isAdded(packageOf(stanza))) added.push(stanza);
+  expectAsFtparchive(added, folder);
 }
