@@ -56,7 +56,7 @@ function cpuStep(stack: readonly string[]): Step | undefined {
   const own = stack.filter((frame) => frame.includes(" shared/"));
   if (isHash && / shared\/publication\/(?:join|hash-marks)\.ts/.test(own[0] ?? "")) return "hash";
   const isUnpacking =
-    own[0]?.startsWith("unpackVerified ") && own.some((frame) => frame.includes("/publication/join.ts"));
+    own[0]?.startsWith("unpackVerified ") && own.some((frame) => frame.includes("/publication/warm-fragments.ts"));
   return isUnpacking ? "fragments" : undefined;
 }
 

@@ -52,12 +52,14 @@ class Kept<T extends { readonly length: number }> {
 /** The text of a fragment: its memory goes back when it is kept no longer and nobody reads it. */
 class Text {
   readonly bytes: Uint8Array;
-  readonly length: number;
   #uses = 0;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.length = bytes.length;
+  }
+
+  get length(): number {
+    return this.bytes.length;
   }
 
   use(): this {

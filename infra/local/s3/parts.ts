@@ -7,6 +7,7 @@ import {
   algorithmNamed,
   type ChecksumType,
   type Digests,
+  etagOfDigests,
   headerOf,
   RunningDigests,
 } from "./checksums.ts";
@@ -128,7 +129,7 @@ function keepPart(
 }
 
 export function etagOf(part: Part): string {
-  return part.digests.get("MD5")?.toString("hex") ?? "";
+  return etagOfDigests(part.digests);
 }
 
 export async function uploadPartCopy(store: Store, call: Call): Promise<Answer> {
