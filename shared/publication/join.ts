@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { pMapIterable } from "p-map";
@@ -14,6 +15,8 @@ import type { PlacedFragment } from "./xz-runs.ts";
 const gzipAsync = promisify(gzip);
 /** Unpacked beside each other, while what is before them is hashed. */
 const UNPACKED_AHEAD = 4;
+/** Hashed in one turn of the event loop, so that what is on its way to the store meanwhile goes on. */
+const HASHED_A_TURN = 1024 * 1024;
 /** An index up to this is held while it is hashed; of a longer one the members are read once more to be written. */
 const MOST_HELD_BYTES = 24 * 1024 * 1024;
 
@@ -161,8 +164,14 @@ class Joining {
       backpressure: UNPACKED_AHEAD,
     });
     let count = from;
+    let hashedBytes = 0;
     for await (const text of texts) {
       plain.add(text.bytes);
+      hashedBytes += text.bytes.length;
+      if (hashedBytes >= HASHED_A_TURN) {
+        hashedBytes = 0;
+        await turn();
+      }
       count += 1;
       hashing.reached(count);
       await inXz?.add(text.bytes);

@@ -2,9 +2,15 @@ import pMap from "p-map";
 import { z } from "zod";
 import { jsonIn, type Sha256, sha256Of } from "../blob.ts";
 import type { Context } from "../context.ts";
+import { keptBeside } from "../kept.ts";
 import { keys } from "../store/keys.ts";
 
 const PARALLEL_BLOBS = 8;
+
+/** Of manifests as they are stored. */
+const MOST_KEPT_BYTES = 1024 * 1024;
+
+const keptOf = keptBeside<Sha256, Manifest>(MOST_KEPT_BYTES);
 
 const hex = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
 const Stored = z.object({ sha256: hex, sizeBytes: z.number().int() });
@@ -43,8 +49,15 @@ export function fileIn({ files, indexes, carried }: Manifest, path: string): Sha
   return written ?? (packing === "xz" ? index?.xz : index?.packed)?.sha256 ?? carried[path]?.sha256;
 }
 
-export async function readManifest(ctx: Context, sha256: Sha256): Promise<Manifest> {
-  return ManifestDocument.parse(jsonIn(await ctx.objects.getBlob(sha256)));
+/** One read; none of one that the process knows still. */
+export async function readManifest({ objects }: Context, sha256: Sha256): Promise<Manifest> {
+  const known = keptOf(objects).find(sha256);
+  if (known) return known;
+  const bytes = await objects.getBlob(sha256);
+  const sizeBytes = bytes.length;
+  const manifest = ManifestDocument.parse(jsonIn(bytes));
+  keptOf(objects).keep(sha256, manifest, sizeBytes);
+  return manifest;
 }
 
 /**
@@ -62,6 +75,7 @@ export async function recordPublication(
   // Nothing refers to either yet.
   const blobs = [...bytes, [sha256, document] as const];
   await pMap(blobs, ([name, blob]) => ctx.objects.putBlob(blob, name), { concurrency: PARALLEL_BLOBS });
+  keptOf(ctx.objects).keep(sha256, manifest, document.length);
   const key = keys.publication(repoId, manifest.commit);
   if (await ctx.table.put({ ...key, manifest: sha256 }, { absent: true })) return { manifest, sha256 };
   const first = (await publicationOf(ctx, repoId, manifest.commit)) ?? sha256;

@@ -36,7 +36,7 @@ export async function* membersOf(
   const keeps = arePackedKept(fragments);
   for (const stretch of await stretchesOf(fragments, warm, earlier)) {
     for await (const member of stretch.range ? readTogether(store, stretch) : readEach(store, stretch, warm)) {
-      if (keeps) warm.keep(member.fragment.sha256, member.packed);
+      if (keeps) warm.keep(member.fragment.sha256, member.packed, member.packed.length);
       yield member;
     }
   }

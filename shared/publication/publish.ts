@@ -37,9 +37,14 @@ const MOST_AHEAD_SECONDS = 2;
 
 /** What clients of a repo read now; undefined before its first publication. */
 export async function publishedOf(ctx: Context, repo: RepoRef & { id: string }): Promise<Published | undefined> {
-  const item = await ctx.table.get(keys.published(repo.type, repo.name));
-  const published = item && Published.parse(item);
+  const published = await lastOf(ctx, repo);
   return published?.repoId === repo.id ? published : undefined;
+}
+
+/** Of whatever repo has or had this name. */
+async function lastOf(ctx: Context, { type, name }: RepoRef): Promise<Published | undefined> {
+  const item = await ctx.table.get(keys.published(type, name));
+  return item && Published.parse(item);
 }
 
 /**
@@ -60,9 +65,9 @@ export async function publishRepo(ctx: Context, ref: RepoRef): Promise<void> {
  * written without our knowing of them.
  */
 async function publishOnce(ctx: Context, ref: RepoRef, suspects: Set<string>): Promise<boolean> {
-  const repo = await findRepo(ctx, ref);
+  const [repo, found] = await Promise.all([findRepo(ctx, ref), lastOf(ctx, ref)]);
   if (!repo) return true;
-  const published = await publishedOf(ctx, repo);
+  const published = found?.repoId === repo.id ? found : undefined;
   if (published) await rest(ctx, published);
   // A repo of this name that was before may have left what clients would read still.
   else await unpublish(ctx, repo, repo.id);

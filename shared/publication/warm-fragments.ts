@@ -1,4 +1,5 @@
 import type { Sha256 } from "../blob.ts";
+import { Kept } from "../kept.ts";
 import { letGo } from "../let-go.ts";
 import { type BlobStore, type Fragment, unpackVerified } from "../tree/leaf.ts";
 
@@ -10,45 +11,6 @@ const MOST_TEXT_BYTES = 48 * 1024 * 1024;
 /** Part of the fragments. */
 const MOST_NEWS = 1 / 8;
 
-/** Of fragments, by the hash that names these; what was not asked for the longest is the first to go. */
-class Kept<T extends { readonly length: number }> {
-  readonly #kept = new Map<Sha256, T>();
-  readonly #mostBytes: number;
-  readonly #gone: (one: T) => void;
-  #bytes = 0;
-
-  constructor(mostBytes: number, gone: (one: T) => void = () => {}) {
-    this.#mostBytes = mostBytes;
-    this.#gone = gone;
-  }
-
-  find(sha256: Sha256): T | undefined {
-    const found = this.#kept.get(sha256);
-    if (!found) return undefined;
-    this.#kept.delete(sha256);
-    this.#kept.set(sha256, found);
-    return found;
-  }
-
-  has(sha256: Sha256): boolean {
-    return this.#kept.has(sha256);
-  }
-
-  /** False where one is there already. */
-  keep(sha256: Sha256, one: T): boolean {
-    if (this.#kept.has(sha256)) return false;
-    this.#kept.set(sha256, one);
-    this.#bytes += one.length;
-    for (const [name, oldest] of this.#kept) {
-      if (this.#bytes <= this.#mostBytes) break;
-      this.#kept.delete(name);
-      this.#bytes -= oldest.length;
-      this.#gone(oldest);
-    }
-    return true;
-  }
-}
-
 /** The text of a fragment: its memory goes back when it is kept no longer and nobody reads it. */
 class Text {
   readonly bytes: Uint8Array;
@@ -56,10 +18,6 @@ class Text {
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-  }
-
-  get length(): number {
-    return this.bytes.length;
   }
 
   use(): this {
@@ -78,14 +36,14 @@ class Text {
  * What a warm process keeps of the fragments that it joined, as they are stored and as text: the next publication of the repository
  * differs in one or two of them. They are named by what they hold, so that nothing kept is ever out of date.
  */
-export type WarmFragments = { readonly packed: Kept<Uint8Array>; readonly texts: Kept<Text> };
+export type WarmFragments = { readonly packed: Kept<Sha256, Uint8Array>; readonly texts: Kept<Sha256, Text> };
 
 const warm = new WeakMap<BlobStore, WarmFragments>();
 
 export function warmFragments(store: BlobStore): WarmFragments {
   const kept = warm.get(store) ?? {
-    packed: new Kept(MOST_PACKED_BYTES),
-    texts: new Kept<Text>(MOST_TEXT_BYTES, (text) => text.done()),
+    packed: new Kept<Sha256, Uint8Array>(MOST_PACKED_BYTES),
+    texts: new Kept<Sha256, Text>(MOST_TEXT_BYTES, (text) => text.done()),
   };
   warm.set(store, kept);
   return kept;
@@ -119,7 +77,7 @@ export function textsOf(
     const kept = texts.find(fragment.sha256);
     if (kept) return kept.use();
     const text = new Text(await unpackVerified(packed, fragment)).use();
-    if (areKept && texts.keep(fragment.sha256, text)) text.use();
+    if (areKept && texts.keep(fragment.sha256, text, text.bytes.length)) text.use();
     return text;
   };
 }

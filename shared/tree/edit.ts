@@ -1,7 +1,7 @@
 import { compareKeys, type Entry, type Row, sameBytes, sameEntry, sameFiles } from "./entry.ts";
 import { type BlobStore, LeafCutter, type LeafRef, readLeaf } from "./leaf.ts";
 import { LeafWriter } from "./leaf-writer.ts";
-import { leafIndexOf, type Tree, writeRoot } from "./root.ts";
+import { leafIndexOf, type Tree } from "./root.ts";
 
 /** A change of a tree, and of what commits tell beside it. `replace`: the entry may take the place of other bytes under its key. */
 export type Delta = {
@@ -77,13 +77,7 @@ export async function beginEdit(
     }
   }
 
-  const stored = async () => {
-    const leaves = await writer.end();
-    const unchanged =
-      leaves.length === tree.leaves.length && leaves.every((leaf, index) => leaf.sha256 === tree.leaves[index]?.sha256);
-    return unchanged ? tree : writeRoot(store, leaves);
-  };
-  return { ...notes, stored };
+  return { ...notes, stored: () => writer.end(tree) };
 }
 
 function stepsByLeaf(tree: Tree, steps: readonly Step[]): ReadonlyMap<number, readonly Step[]> {

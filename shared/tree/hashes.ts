@@ -27,14 +27,14 @@ export function rowsByHash({ key, files }: Row): Entry[] {
   return files.map((file) => ({ key: `${file.sha256}/${key}`, files: [file], chunks: {} }));
 }
 
-/** The rows of the indexed tree that hold a file; of each only that file. One read of a leaf as a rule. */
+/** The rows of the indexed tree that hold a file; of each only that file. One read of a leaf as a rule, which an edit has not to read again. */
 export async function rowsHolding(store: BlobStore, hashes: Tree, sha256: Sha256): Promise<Row[]> {
   const prefix = `${sha256}/`;
   const found: Row[] = [];
   for (let index = leafIndexOf(hashes, prefix); index < hashes.leaves.length; index += 1) {
     const leaf = hashes.leaves[index];
     if (!leaf || leaf.first.slice(0, prefix.length) > prefix) break;
-    for (const row of await readRows(store, leaf)) {
+    for (const row of await readRows(store, leaf, { isAskedAgain: true })) {
       if (row.key.startsWith(prefix)) found.push({ ...row, key: row.key.slice(prefix.length) });
     }
   }

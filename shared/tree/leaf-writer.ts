@@ -1,5 +1,6 @@
 import type { Entry } from "./entry.ts";
-import { type BlobStore, type LeafRef, writeLeaf } from "./leaf.ts";
+import { type BlobStore, type LeafRef, type StoredLeaf, storeLeaf } from "./leaf.ts";
+import { type Tree, writeRoot } from "./root.ts";
 
 const PARALLEL_WRITES = 4;
 
@@ -7,7 +8,7 @@ const PARALLEL_WRITES = 4;
 export class LeafWriter {
   readonly #store: BlobStore;
   readonly #leaves: (LeafRef | Promise<LeafRef>)[] = [];
-  readonly #written: Promise<LeafRef>[] = [];
+  readonly #stored: Promise<unknown>[] = [];
 
   constructor(store: BlobStore) {
     this.#store = store;
@@ -15,12 +16,15 @@ export class LeafWriter {
 
   /** Waits while as many are being stored as may be in memory. */
   async write(entries: readonly Entry[]): Promise<void> {
-    const leaf = writeLeaf(this.#store, entries);
+    const storing: Promise<StoredLeaf> = storeLeaf(this.#store, entries);
+    const leaf = storing.then((one) => one.leaf);
+    const stored = storing.then((one) => one.stored);
     // What fails is told when its turn comes.
     leaf.catch(() => {});
+    stored.catch(() => {});
     this.#leaves.push(leaf);
-    this.#written.push(leaf);
-    await this.#written.at(-PARALLEL_WRITES);
+    this.#stored.push(stored);
+    await this.#stored.at(-PARALLEL_WRITES);
   }
 
   /** One that is stored already. */
@@ -28,7 +32,13 @@ export class LeafWriter {
     this.#leaves.push(leaf);
   }
 
-  end(): Promise<LeafRef[]> {
-    return Promise.all(this.#leaves);
+  /** The tree, all of it stored: `before` where it has the same leaves. Its root goes beside its last leaves: nothing refers to it yet. */
+  async end(before?: Tree): Promise<Tree> {
+    const leaves = await Promise.all(this.#leaves);
+    const isBefore =
+      leaves.length === before?.leaves.length &&
+      leaves.every(({ sha256 }, index) => sha256 === before.leaves[index]?.sha256);
+    const [tree] = await Promise.all([isBefore ? before : writeRoot(this.#store, leaves), ...this.#stored]);
+    return tree;
   }
 }

@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
-import { z } from "zod";
-import { jsonIn, type Sha256, sha256Of } from "../blob.ts";
+import { isSha256, jsonIn, type Sha256, sha256Of } from "../blob.ts";
+import { keptBeside } from "../kept.ts";
 import { letGo } from "../let-go.ts";
 import type { Entry, Row } from "./entry.ts";
 
@@ -34,28 +34,18 @@ const MOST_ENTRIES = 4096;
 /** No leaf's text may outgrow the memory of a function, whatever its entries weigh. */
 const MOST_BYTES = 16 * 1024 * 1024;
 
-const sha256 = z.custom<Sha256>((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value));
-
 /** What zlib takes as a chunk at least. */
 const MIN_CHUNK_BYTES = 64;
 
-const LeafDocument = z.object({
-  rows: z.array(
-    z.object({
-      key: z.string(),
-      files: z.array(
-        z.object({
-          name: z.string(),
-          sha256,
-          sizeBytes: z.number(),
-          url: z.string().optional(),
-          upstream: z.string().optional(),
-        }),
-      ),
-      lengths: z.record(z.string(), z.number()),
-    }),
-  ),
-});
+/** A leaf as it is stored. */
+type LeafDocument = {
+  readonly rows: readonly (Row & { readonly lengths: Readonly<Record<string, number>> })[];
+};
+
+/** Of leaves as they are stored; one of an index by hash is 40 KB. */
+const MOST_KEPT_BYTES = 1024 * 1024;
+
+const keptOf = keptBeside<Sha256, LeafDocument>(MOST_KEPT_BYTES);
 
 /** Where leaves end depends on nothing but the keys and sizes since the last end: equal sets have equal leaves. */
 export class LeafCutter {
@@ -99,11 +89,20 @@ function endsLeaf(key: string): boolean {
   return Number.parseInt(hash("sha256", key, "hex").slice(0, 8), 16) % MEAN_ENTRIES === 0;
 }
 
+/** A leaf that is known while it is on its way to the store; `stored` is to be awaited. */
+export type StoredLeaf = { readonly leaf: LeafRef; readonly stored: Promise<unknown> };
+
+export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Promise<LeafRef> {
+  const { leaf, stored } = await storeLeaf(store, entries);
+  await stored;
+  return leaf;
+}
+
 /**
  * Stores a leaf and its fragments; one write for each and one for the leaf, all at a time: nothing refers to the leaf yet. Its rows
  * are told while its fragments are compressed.
  */
-export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Promise<LeafRef> {
+export async function storeLeaf(store: BlobStore, entries: readonly Entry[]): Promise<StoredLeaf> {
   const first = entries[0];
   if (!first) throw new Error("a leaf has at least one entry");
   const kinds = kindsOf(entries);
@@ -112,11 +111,15 @@ export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Pr
   const packed = await packing;
   const fragments = Object.fromEntries(packed.map(({ kind, fragment }) => [kind, fragment]));
   const names = JSON.stringify(namesOf(fragments));
-  const [sha256] = await Promise.all([
-    store.putBlob(Buffer.from(`{"fragments":${names},"rows":${rows}}`)),
-    ...packed.map(({ bytes }) => store.putBlob(bytes)),
+  const document = Buffer.from(`{"fragments":${names},"rows":${rows}}`);
+  const sha256 = sha256Of(document);
+  const stored = Promise.all([
+    store.putBlob(document, sha256),
+    ...packed.map(({ bytes, fragment }) => store.putBlob(bytes, fragment.sha256)),
   ]);
-  return { first: first.key, count: entries.length, sha256, fragments };
+  // What fails is told to who awaits it.
+  stored.catch(() => {});
+  return { leaf: { first: first.key, count: entries.length, sha256, fragments }, stored };
 }
 
 async function packFragment(
@@ -162,9 +165,13 @@ function namesOf(fragments: Record<string, Fragment>): Record<string, Sha256> {
   return Object.fromEntries(Object.entries(fragments).map(([kind, fragment]) => [kind, fragment.sha256]));
 }
 
-/** The rows of a leaf, without index text: one read. */
-export async function readRows(store: BlobStore, leaf: LeafRef): Promise<readonly Row[]> {
-  return (await readDocument(store, leaf)).rows.map(({ key, files }) => ({ key, files }));
+/** The rows of a leaf, without index text: one read. Where the leaf `isAskedAgain` soon, the process knows it for a while. */
+export async function readRows(
+  store: BlobStore,
+  leaf: LeafRef,
+  { isAskedAgain = false } = {},
+): Promise<readonly Row[]> {
+  return (await readDocument(store, leaf, isAskedAgain)).rows.map(({ key, files }) => ({ key, files }));
 }
 
 /** The entries of a leaf with their index text: one read and one for each fragment. */
@@ -215,8 +222,40 @@ export async function unpackVerified(packed: Uint8Array, fragment: Fragment): Pr
   return plain;
 }
 
-async function readDocument(store: BlobStore, leaf: LeafRef) {
+async function readDocument(store: BlobStore, leaf: LeafRef, isKept = false): Promise<LeafDocument> {
+  const documents = keptOf(store);
+  const known = documents.find(leaf.sha256);
+  if (known) return known;
   const bytes = await store.getBlob(leaf.sha256);
+  const sizeBytes = bytes.length;
   if (sha256Of(bytes) !== leaf.sha256) throw new Error(`leaf ${leaf.sha256} is damaged`);
-  return LeafDocument.parse(jsonIn(bytes));
+  const document = jsonIn(bytes);
+  if (!isLeaf(document)) throw new Error(`blob ${leaf.sha256} is no leaf`);
+  if (isKept) documents.keep(leaf.sha256, document, sizeBytes);
+  return document;
+}
+
+/** Looked at where it is, since there are many and their hash was right: a parser would make all of it anew. */
+function isLeaf(document: unknown): document is LeafDocument {
+  return isObject(document) && Array.isArray(document.rows) && document.rows.every(isRow);
+}
+
+function isRow(row: unknown): boolean {
+  if (!isObject(row) || typeof row.key !== "string" || !isObject(row.lengths)) return false;
+  for (const kind in row.lengths) if (typeof row.lengths[kind] !== "number") return false;
+  return Array.isArray(row.files) && row.files.every(isFile);
+}
+
+function isFile(file: unknown): boolean {
+  if (!isObject(file)) return false;
+  const { name, sha256, sizeBytes, url = "", upstream = "" } = file;
+  return [name, url, upstream].every(isText) && isText(sha256) && isSha256(sha256) && typeof sizeBytes === "number";
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }

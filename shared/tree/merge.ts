@@ -1,7 +1,7 @@
 import { compareKeys, type Entry, type Row } from "./entry.ts";
 import { type BlobStore, LeafCutter, type LeafRef, readLeaf } from "./leaf.ts";
 import { LeafWriter } from "./leaf-writer.ts";
-import { type Tree, writeRoot } from "./root.ts";
+import type { Tree } from "./root.ts";
 
 export type MergeTerms = {
   readonly groupOf: (key: string) => string;
@@ -47,7 +47,7 @@ export async function mergeTrees(store: BlobStore, trees: readonly Tree[], terms
     for (const leaf of cutter.push(first)) await writer.write(leaf);
   }
   if (cutter.pendingGroup() !== undefined) await writer.write(cutter.flush());
-  return writeRoot(store, await writer.end());
+  return writer.end();
 }
 
 function smallestKey(cursors: readonly Cursor[]): string | undefined {

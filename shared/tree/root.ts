@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { jsonIn, type Sha256, sha256Of } from "../blob.ts";
+import { keptBeside } from "../kept.ts";
 import type { BlobStore, LeafRef } from "./leaf.ts";
 
 /** A tree as its root blob tells it: the leaves in the order of their keys. */
@@ -23,6 +24,12 @@ const RootDocument = z.object({
   ),
 });
 
+/** Of root documents. One of a tree of 60,000 is 35 KB. */
+const MOST_KEPT_BYTES = 4 * 1024 * 1024;
+
+/** The trees that a process read or wrote of late: who commits to a repo or publishes it asks for them again. */
+const keptOf = keptBeside<Sha256, Tree>(MOST_KEPT_BYTES);
+
 function rootBytes(leaves: readonly LeafRef[]): Buffer {
   return Buffer.from(JSON.stringify({ version: 1, leaves }));
 }
@@ -31,16 +38,24 @@ function rootBytes(leaves: readonly LeafRef[]): Buffer {
 export const EMPTY_ROOT: Sha256 = sha256Of(rootBytes([]));
 
 export async function writeRoot(store: BlobStore, leaves: readonly LeafRef[]): Promise<Tree> {
-  return { root: await store.putBlob(rootBytes(leaves)), count: countOf(leaves), leaves };
+  const bytes = rootBytes(leaves);
+  const tree = { root: await store.putBlob(bytes), count: countOf(leaves), leaves };
+  keptOf(store).keep(tree.root, tree, bytes.length);
+  return tree;
 }
 
-/** One read; none for the empty tree. */
+/** One read; none for the empty tree, or one that the process knows still. */
 export async function readTree(store: BlobStore, root: Sha256): Promise<Tree> {
   if (root === EMPTY_ROOT) return { root, count: 0, leaves: [] };
+  const known = keptOf(store).find(root);
+  if (known) return known;
   const bytes = await store.getBlob(root);
+  const sizeBytes = bytes.length;
   if (sha256Of(bytes) !== root) throw new Error(`tree ${root} is damaged`);
   const { leaves } = RootDocument.parse(jsonIn(bytes));
-  return { root, count: countOf(leaves), leaves };
+  const tree = { root, count: countOf(leaves), leaves };
+  keptOf(store).keep(root, tree, sizeBytes);
+  return tree;
 }
 
 function countOf(leaves: readonly LeafRef[]): number {

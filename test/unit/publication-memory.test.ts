@@ -21,7 +21,7 @@ describe("the texts that a process keeps", () => {
     const store = memoryBlobs();
     return (member: Member, ...others: Member["fragment"][]) => {
       const fragments = [member.fragment, ...others];
-      for (const { sha256 } of fragments) warmFragments(store).packed.keep(sha256, Buffer.alloc(1));
+      for (const { sha256 } of fragments) warmFragments(store).packed.keep(sha256, Buffer.alloc(1), 1);
       return textsOf(store, fragments, { mayKeep: true })(member);
     };
   };
@@ -77,7 +77,7 @@ describe("the texts that a process keeps", () => {
     const isKept = async (known: number) => {
       const store = memoryBlobs();
       const textOf = (member: Member) => textsOf(store, fragments, { mayKeep: true })(member);
-      for (const { sha256 } of fragments.slice(0, known)) warmFragments(store).packed.keep(sha256, Buffer.alloc(1));
+      for (const { sha256 } of fragments.slice(0, known)) warmFragments(store).packed.keep(sha256, Buffer.alloc(1), 1);
       const [member = memberOf("a", 1000)] = members;
       const first = await textOf(member);
       return (await textOf(member)) === first;

@@ -125,3 +125,25 @@ test("whatever changed, an index is the same from what the process holds, from t
     { numRuns: 20 },
   );
 }, 60_000);
+
+test("while a long index is hashed, what else the process does goes on", async () => {
+  const store = memoryBlobs();
+  const MB = 1 << 20;
+  const fragments = await Promise.all(
+    Array.from({ length: 17 }, async (_, index): Promise<PlacedFragment> => {
+      const packed = gzipSync(Buffer.alloc(MB, index));
+      const first = `stable/main/amd64/p${index}_1`;
+      return { first, sha256: await store.putBlob(packed), sizeBytes: packed.length, plainBytes: MB };
+    }),
+  );
+  // Twice, so that the texts are kept: nothing has to be waited for then.
+  for (const times of [0, 1]) await joinIndex(store, { fragments: [...fragments.slice(times), ...fragments] }, {});
+  let turns = 0;
+  let timer = setImmediate(function turned() {
+    turns += 1;
+    timer = setImmediate(turned);
+  });
+  await joinIndex(store, { fragments: fragments.toReversed() }, {});
+  clearImmediate(timer);
+  expect(turns).toBeGreaterThanOrEqual(fragments.length - 1);
+});

@@ -1,8 +1,8 @@
-import { readdirSync, rmSync, truncateSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { sha256Of } from "../../shared/blob.ts";
 import { Spool, type Spooling } from "../../shared/spool.ts";
 import { ENTRIES, type Placed } from "../../shared/sync/records.ts";
@@ -20,8 +20,13 @@ async function all<T>(batches: AsyncIterable<readonly T[]>): Promise<T[]> {
   return found;
 }
 
+// Other tests make and remove folders beside those that are counted here.
+const folder = mkdtempSync(join(tmpdir(), "packhouse-spool-"));
+vi.stubEnv("TMPDIR", folder);
+afterAll(() => rmSync(folder, { recursive: true }));
+
 function folders(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith("packhouse-"));
+  return readdirSync(folder);
 }
 
 test("what was added comes back in the order of its keys, however little memory there is", async () => {

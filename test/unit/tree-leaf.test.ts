@@ -56,7 +56,9 @@ async function damaged(which: (leaf: LeafRef, root: Sha256) => Sha256, offset: n
 test("a damaged root is noticed, wherever the damage lies", async () => {
   for (const offset of [0, 30, 77, 150]) {
     const { store, root } = await damaged((_, sha256) => sha256, offset);
-    await expect(readTree(store, root)).rejects.toThrow(/damaged/);
+    // Who wrote it knows it still.
+    const another = { ...store };
+    await expect(readTree(another, root)).rejects.toThrow(/damaged/);
   }
 });
 
@@ -84,6 +86,25 @@ test("a fragment with something behind its end, or with other text of the same l
   await expect(readLeaf(store, leaf)).rejects.toThrow();
   store.held.set(sha256, gzipSync(Buffer.alloc(leaf.fragments.Packages?.plainBytes ?? 0, "x")));
   await expect(readLeaf(store, leaf)).rejects.toThrow();
+});
+
+test.each([
+  "null",
+  "[]",
+  "{}",
+  '{"rows":{}}',
+  '{"rows":[null]}',
+  '{"rows":[{"files":[],"lengths":{}}]}',
+  '{"rows":[{"key":"a","files":[{"name":"a","sha256":"b","sizeBytes":1}],"lengths":{}}]}',
+  `{"rows":[{"key":"a","files":[{"name":"a","sha256":"${"b".repeat(64)}","sizeBytes":"1"}],"lengths":{}}]}`,
+  `{"rows":[{"key":"a","files":[{"name":"a","sha256":"${"b".repeat(64)}","sizeBytes":1,"url":1}],"lengths":{}}]}`,
+  '{"rows":[{"key":"a","files":[]}]}',
+  '{"rows":[{"key":"a","files":[],"lengths":{"Packages":"1"}}]}',
+])("a blob that is no leaf is a fault that names it: %s", async (text) => {
+  const store = memoryBlobs();
+  const sha256 = await store.putBlob(Buffer.from(text));
+  const leaf = { first: "a", count: 1, sha256, fragments: {} };
+  await expect(readRows(store, leaf)).rejects.toThrow(`blob ${sha256} is no leaf`);
 });
 
 test("a leaf that is not there is a fault that names it", async () => {
