@@ -27,13 +27,19 @@ export class Kept<Name extends string, T> {
     if (this.#kept.has(name)) return false;
     this.#kept.set(name, { one, sizeBytes });
     this.#bytes += sizeBytes;
-    for (const [oldest, { one: old, sizeBytes: oldBytes }] of this.#kept) {
+    for (const oldest of this.#kept.keys()) {
       if (this.#bytes <= this.#mostBytes) break;
-      this.#kept.delete(oldest);
-      this.#bytes -= oldBytes;
-      this.#gone(old);
+      this.drop(oldest);
     }
     return true;
+  }
+
+  drop(name: Name): void {
+    const found = this.#kept.get(name);
+    if (!found) return;
+    this.#kept.delete(name);
+    this.#bytes -= found.sizeBytes;
+    this.#gone(found.one);
   }
 }
 

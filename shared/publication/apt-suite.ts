@@ -73,7 +73,7 @@ export async function buildSuite(store: IndexStore, input: BuildInput, parts: Pa
 
 async function suiteIndexes(
   store: IndexStore,
-  { before }: BuildInput,
+  { before, underway }: BuildInput,
   parts: Parts,
   suite: Suite,
 ): Promise<{ indexes: Record<string, IndexRecord>; listed: ReleaseFile[] }> {
@@ -85,7 +85,9 @@ async function suiteIndexes(
       const groups = await parts.before();
       return groups && { fragments: fragmentsOf(groups) };
     };
-    const around = { before: before?.indexes[name], earlier, xz: parts.xz };
+    // One of them is in memory at a time.
+    await underway.stored();
+    const around = { before: before?.indexes[name], earlier, xz: parts.xz, underway };
     const record = await joinIndex(store, { fragments: fragmentsOf(parts) }, around);
     indexes[name] = record;
     listed.push({ path, ...record.plain }, { path: `${path}.gz`, ...record.packed });

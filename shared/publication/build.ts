@@ -5,6 +5,7 @@ import type { SigningKeyring } from "../repo/keyring.ts";
 import type { Repo } from "../repo/repo.ts";
 import type { Tree } from "../tree/root.ts";
 import type { IndexRecord, Manifest, StoredFile } from "./manifest.ts";
+import type { Underway } from "./underway.ts";
 
 /** A file that clients read without a hash in its path. `inputs` says what it was made from, but for times. */
 export type PublishedFile = {
@@ -35,6 +36,8 @@ export type BuildInput = {
   readonly before: Manifest | undefined;
   /** The tree that `before` was made of; asked for only where it spares reads. */
   readonly treeBefore: () => Promise<Tree | undefined>;
+  /** Has the indexes that are not stored yet when they are told. */
+  readonly underway: Underway;
 };
 
 /** A file made from these inputs; its bytes are asked for only where the inputs are new. */

@@ -8,6 +8,7 @@ import { type Hashing, hashAnew, hashFurther } from "./hash-marks.ts";
 import type { IndexRecord, StoredFile } from "./manifest.ts";
 import { type IndexStore, type Joined, type Member, membersOf } from "./members.ts";
 import { roomOf } from "./room.ts";
+import { Underway } from "./underway.ts";
 import { type TextOf, textsOf } from "./warm-fragments.ts";
 import type { XzBlocks, XzIndex } from "./xz-blocks.ts";
 import type { PlacedFragment } from "./xz-runs.ts";
@@ -34,6 +35,8 @@ type Around = {
   readonly earlier?: () => Promise<Contents | undefined>;
   /** Has the index joined in xz too. */
   readonly xz?: XzBlocks | undefined;
+  /** Takes over the writing of an index that is held in memory, so that the index is told before it is stored. */
+  readonly underway?: Underway | undefined;
 };
 
 /** A gzip member and its text. */
@@ -81,7 +84,11 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
     },
   });
   const isHeld = bytesOf(fragments) <= MOST_HELD_BYTES;
-  return { inputs, ...(await (isHeld ? joining.held() : joining.streamed())) };
+  if (!isHeld) return { inputs, ...(await joining.streamed()) };
+  const underway = around.underway ?? new Underway();
+  const written = await joining.held(underway);
+  if (!around.underway) await underway.stored();
+  return { inputs, ...written };
 }
 
 /** One index on its way from its fragments to the store. */
@@ -97,7 +104,7 @@ class Joining {
   }
 
   /** In memory: it is on its way to the store while its text is unpacked and hashed. */
-  async held(): Promise<Written> {
+  async held(underway: Underway): Promise<Written> {
     const { packing, from } = this.#parts.hashing;
     const held: Member[] = [];
     for await (const member of this.#hashed(0)) held.push(member);
@@ -110,8 +117,8 @@ class Joining {
       }
       await this.#store.putBlob(whole, packed.sha256);
     });
-    const [plain] = await Promise.all([this.#hashTexts(held.slice(from)), put]);
-    return this.#written(packed, plain);
+    underway.add(put);
+    return this.#written(packed, await this.#hashTexts(held.slice(from)));
   }
 
   /** Its members are read once to be hashed, once to be written. */

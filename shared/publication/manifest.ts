@@ -4,6 +4,7 @@ import { jsonIn, type Sha256, sha256Of } from "../blob.ts";
 import type { Context } from "../context.ts";
 import { keptBeside } from "../kept.ts";
 import { keys } from "../store/keys.ts";
+import type { Underway } from "./underway.ts";
 
 const PARALLEL_BLOBS = 8;
 
@@ -61,20 +62,21 @@ export async function readManifest({ objects }: Context, sha256: Sha256): Promis
 }
 
 /**
- * Remembers what a commit was published as, once its new files (`bytes`) are stored. The first one stays: `@NUMBER` never changes; it
+ * Remembers what a commit was published as, once its new files (`bytes`) and all that is under way are stored. The first one stays: `@NUMBER` never changes; it
  * is returned.
  */
 export async function recordPublication(
   ctx: Context,
   repoId: string,
   manifest: Manifest,
-  bytes: ReadonlyMap<Sha256, Uint8Array>,
+  { bytes, underway }: { bytes: ReadonlyMap<Sha256, Uint8Array>; underway: Underway },
 ): Promise<{ manifest: Manifest; sha256: Sha256 }> {
   const document = Buffer.from(JSON.stringify(manifest));
   const sha256 = sha256Of(document);
   // Nothing refers to either yet.
   const blobs = [...bytes, [sha256, document] as const];
   await pMap(blobs, ([name, blob]) => ctx.objects.putBlob(blob, name), { concurrency: PARALLEL_BLOBS });
+  await underway.stored();
   keptOf(ctx.objects).keep(sha256, manifest, document.length);
   const key = keys.publication(repoId, manifest.commit);
   if (await ctx.table.put({ ...key, manifest: sha256 }, { absent: true })) return { manifest, sha256 };

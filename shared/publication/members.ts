@@ -32,9 +32,10 @@ export async function* membersOf(
   fragments: readonly Fragment[],
   earlier: () => Promise<Joined | undefined>,
 ): AsyncGenerator<Member> {
-  const { packed: warm } = warmFragments(store);
+  const kept = warmFragments(store);
+  const { packed: warm } = kept;
   const keeps = arePackedKept(fragments);
-  for (const stretch of await stretchesOf(fragments, warm, earlier)) {
+  for (const stretch of await stretchesOf(fragments, kept, earlier)) {
     for await (const member of stretch.range ? readTogether(store, stretch) : readEach(store, stretch, warm)) {
       if (keeps) warm.keep(member.fragment.sha256, member.packed, member.packed.length);
       yield member;
@@ -50,12 +51,14 @@ type Stretch = {
 
 async function stretchesOf(
   fragments: readonly Fragment[],
-  warm: WarmFragments["packed"],
+  kept: WarmFragments,
   earlier: () => Promise<Joined | undefined>,
 ): Promise<readonly Stretch[]> {
+  const { packed: warm } = kept;
   const absent = fragments.filter(({ sha256 }) => !warm.has(sha256));
   const joined = absent.length < FEWEST_TOGETHER ? undefined : await earlier();
   if (!joined) return [{ fragments }];
+  dropOthers(kept, joined.fragments, fragments);
   const places = placesOf(joined);
   const stretches: Stretch[] = [];
   let single: Fragment[] = [];
@@ -86,6 +89,16 @@ async function stretchesOf(
   endTogether();
   if (single.length > 0) stretches.push({ fragments: single });
   return stretches;
+}
+
+/** Where much of an index is new, what it had instead would be twice the memory; with one leaf it is left to be the first to go. */
+function dropOthers({ packed, texts }: WarmFragments, earlier: readonly Fragment[], now: readonly Fragment[]): void {
+  const wanted = new Set(now.map(({ sha256 }) => sha256));
+  for (const { sha256 } of earlier) {
+    if (wanted.has(sha256)) continue;
+    packed.drop(sha256);
+    texts.drop(sha256);
+  }
 }
 
 function placesOf({ start, fragments }: Joined): Map<Sha256, number> {

@@ -14,6 +14,7 @@ import type { Build, BuildInput } from "./build.ts";
 import { unpublish } from "./bury.ts";
 import { buildDirPublication } from "./dir.ts";
 import { type Manifest, publicationOf, readManifest, recordPublication } from "./manifest.ts";
+import { Underway } from "./underway.ts";
 import { buildYumPublication } from "./yum.ts";
 
 const Published = z.object({
@@ -163,6 +164,7 @@ async function madeNow(
   },
 ): Promise<Made> {
   const [tree, keyring] = await Promise.all([readTree(ctx.objects, commit.tree), keyringOf(ctx, repo)]);
+  const underway = new Underway();
   let treeBefore: Promise<Tree | undefined> | undefined;
   const build = await buildOf(ctx, {
     repo,
@@ -173,6 +175,7 @@ async function madeNow(
     url: `${ctx.publicUrl}/${repo.type}/${repo.name}`,
     before,
     treeBefore: () => (treeBefore ??= treeOf(ctx, repo, before)),
+    underway,
   });
   const earlier = new Map(before?.files.map((file) => [file.path, file]));
   const bytes = new Map<Sha256, Uint8Array>();
@@ -190,7 +193,7 @@ async function madeNow(
   );
   const { indexes, carried } = build;
   const recording = { commit: commit.number, date, files, indexes, carried };
-  return { ...(await recordPublication(ctx, repo.id, recording, bytes)), bytes };
+  return { ...(await recordPublication(ctx, repo.id, recording, { bytes, underway })), bytes };
 }
 
 /** Two reads. */

@@ -12,7 +12,7 @@ const MOST_TEXT_BYTES = 48 * 1024 * 1024;
 const MOST_NEWS = 1 / 8;
 
 /** The text of a fragment: its memory goes back when it is kept no longer and nobody reads it. */
-class Text {
+export class Text {
   readonly bytes: Uint8Array;
   #uses = 0;
 

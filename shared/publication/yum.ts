@@ -16,7 +16,7 @@ import { placedFragment } from "./xz-runs.ts";
  * pointer that names where this commit's files lie for good, so that repomd.xml and its signature always fit.
  */
 export async function buildYumPublication(ctx: BuildContext, input: BuildInput): Promise<Build> {
-  const { repo, commit, tree, date, keyring, url, before, treeBefore } = input;
+  const { repo, commit, tree, date, keyring, url, before, treeBefore, underway } = input;
   const { privateKeys, keyIds } = keyring;
   const xz = xzBlocksOf(ctx, repo);
   const joined = await Promise.all(
@@ -26,7 +26,7 @@ export async function buildYumPublication(ctx: BuildContext, input: BuildInput):
         const whole = await treeBefore();
         return whole && contentsOf(kind, whole);
       };
-      const around = { before: before?.indexes[name], earlier, xz };
+      const around = { before: before?.indexes[name], earlier, xz, underway };
       return [name, await joinIndex(ctx.objects, contentsOf(kind, tree), around)] as const;
     }),
   );

@@ -1,5 +1,5 @@
-import { compareKeys, type Entry, type Row, sameBytes, sameEntry, sameFiles } from "./entry.ts";
-import { type BlobStore, LeafCutter, type LeafRef, readLeaf } from "./leaf.ts";
+import { compareKeys, type Entry, type Row, rowOf, sameBytes, sameEntry, sameFiles } from "./entry.ts";
+import { type BlobStore, LeafCutter, type LeafRef, type LentLeaf, lendLeaf } from "./leaf.ts";
 import { LeafWriter } from "./leaf-writer.ts";
 import { leafIndexOf, type Tree } from "./root.ts";
 
@@ -14,7 +14,7 @@ export type Delta = {
   readonly own?: readonly string[];
 };
 
-export type Refusal = { readonly entry: Entry; readonly held: Entry };
+export type Refusal = { readonly entry: Entry; readonly held: Row };
 
 export type Edit = {
   readonly tree: Tree;
@@ -30,6 +30,8 @@ export type BegunEdit = Omit<Edit, "tree"> & { readonly stored: () => Promise<Tr
 type Step = { readonly key: string; readonly put?: Delta["put"][number] };
 
 const READ_AHEAD = 4;
+
+const NOTHING: LentLeaf = { entries: [], done() {} };
 
 /**
  * Applies a delta, rewriting only the leaves it touches (and a neighbour, where a cut moves). The result depends on
@@ -60,6 +62,8 @@ export async function beginEdit(
   const cutter = new LeafCutter(groupOf);
   const writer = new LeafWriter(store);
   const count = Math.max(tree.leaves.length, 1);
+  /** Leaves that were read, some of whose entries may wait to be written. */
+  const lent: LentLeaf[] = [];
   for (let index = 0; index < count; index += 1) {
     const leaf = tree.leaves[index];
     const leafSteps = steps.get(index) ?? [];
@@ -67,14 +71,16 @@ export async function beginEdit(
       writer.take(leaf);
       continue;
     }
-    const entries = leaf ? await read(index, leaf) : [];
-    for (const [entry, isInner] of merged(entries, leafSteps, notes)) {
+    const held = leaf ? await read(index, leaf) : NOTHING;
+    lent.push(held);
+    for (const [entry, isInner] of merged(held.entries, leafSteps, notes)) {
       for (const ended of cutter.push(entry, isInner)) await writer.write(ended);
     }
     const next = tree.leaves[index + 1];
     if (cutter.pendingGroup() !== undefined && (!next || groupOf(next.first) !== cutter.pendingGroup())) {
       await writer.write(cutter.flush());
     }
+    if (cutter.pendingGroup() === undefined) for (const { done } of lent.splice(0)) done();
   }
 
   return { ...notes, stored: () => writer.end(tree) };
@@ -94,17 +100,17 @@ function stepsByLeaf(tree: Tree, steps: readonly Step[]): ReadonlyMap<number, re
 /** Reads leaves in their order, a few of those that are wanted before they are asked for. */
 function readerAhead(store: BlobStore, tree: Tree, wanted: readonly number[]) {
   const order = [...wanted].sort((a, b) => a - b);
-  const ahead = new Map<number, Promise<Entry[]>>();
-  return (index: number, leaf: LeafRef): Promise<Entry[]> => {
+  const ahead = new Map<number, Promise<LentLeaf>>();
+  return (index: number, leaf: LeafRef): Promise<LentLeaf> => {
     for (const next of order.splice(0, READ_AHEAD - ahead.size)) {
       const wantedLeaf = tree.leaves[next];
       if (!wantedLeaf) continue;
-      const reading = readLeaf(store, wantedLeaf);
+      const reading = lendLeaf(store, wantedLeaf);
       // What fails is told when its turn comes.
       reading.catch(() => {});
       ahead.set(next, reading);
     }
-    const found = ahead.get(index) ?? readLeaf(store, leaf);
+    const found = ahead.get(index) ?? lendLeaf(store, leaf);
     ahead.delete(index);
     return found;
   };
@@ -119,7 +125,7 @@ function stepsOf(delta: Delta, refused: Refusal[]): Step[] {
   for (const put of delta.put) {
     const earlier = steps.get(put.entry.key)?.put;
     if (earlier && !put.replace && !sameFiles(earlier.entry, put.entry)) {
-      if (!sameBytes(earlier.entry, put.entry)) refused.push({ entry: put.entry, held: earlier.entry });
+      if (!sameBytes(earlier.entry, put.entry)) refused.push({ entry: put.entry, held: rowOf(earlier.entry) });
     } else {
       steps.set(put.entry.key, { key: put.entry.key, put });
     }
@@ -145,18 +151,18 @@ function* merged(
     const isInner = held !== undefined && at < last;
     if (held) at += 1;
     if (!step.put) {
-      if (held) notes.removed.push(held);
+      if (held) notes.removed.push(rowOf(held));
       continue;
     }
     const { entry, replace } = step.put;
     if (held && !replace && !sameFiles(held, entry)) {
       // The same bytes under another file name are there already: the name they came with first stays.
-      if (!sameBytes(held, entry)) notes.refused.push({ entry, held });
+      if (!sameBytes(held, entry)) notes.refused.push({ entry, held: rowOf(held) });
       yield [held, isInner];
     } else if (held && sameEntry(held, entry)) {
       yield [held, isInner];
     } else {
-      if (held) notes.removed.push(held);
+      if (held) notes.removed.push(rowOf(held));
       notes.added.push(entry);
       yield [entry, isInner];
     }

@@ -21,6 +21,11 @@ export type Row = {
 /** A row with its ready-made index text: one chunk for each kind of index (`Packages`; `primary`, `filelists`, `other`). */
 export type Entry = Row & { readonly chunks: Readonly<Record<string, Buffer>> };
 
+/** Without its index text, which it would keep in memory. */
+export function rowOf({ key, files }: Row): Row {
+  return { key, files };
+}
+
 /** Percent-encodes one segment of a key: real suites and components contain `/`. */
 export function segment(text: string): string {
   return encodeURIComponent(text);

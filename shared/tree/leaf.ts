@@ -100,7 +100,7 @@ export async function writeLeaf(store: BlobStore, entries: readonly Entry[]): Pr
 
 /**
  * Stores a leaf and its fragments; one write for each and one for the leaf, all at a time: nothing refers to the leaf yet. Its rows
- * are told while its fragments are compressed.
+ * are told while its fragments are compressed. The entries' index text is looked at before this returns, never later.
  */
 export async function storeLeaf(store: BlobStore, entries: readonly Entry[]): Promise<StoredLeaf> {
   const first = entries[0];
@@ -176,6 +176,18 @@ export async function readRows(
 
 /** The entries of a leaf with their index text: one read and one for each fragment. */
 export async function readLeaf(store: BlobStore, leaf: LeafRef): Promise<Entry[]> {
+  return (await lendLeaf(store, leaf)).entries;
+}
+
+/** What is read for a while. */
+export type LentLeaf = {
+  readonly entries: Entry[];
+  /** Gives the memory of all their index text back: of no entry may anyone look at its chunks then. */
+  readonly done: () => void;
+};
+
+/** The same, for who tells when the index text is needed no more. */
+export async function lendLeaf(store: BlobStore, leaf: LeafRef): Promise<LentLeaf> {
   const [document, plains] = await Promise.all([
     readDocument(store, leaf),
     Promise.all(
@@ -186,7 +198,7 @@ export async function readLeaf(store: BlobStore, leaf: LeafRef): Promise<Entry[]
   ]);
   const texts = new Map(plains);
   const offsets = new Map<string, number>();
-  return document.rows.map(({ key, files, lengths }) => {
+  const entries = document.rows.map(({ key, files, lengths }) => {
     const chunks: Record<string, Buffer> = {};
     for (const [kind, length] of Object.entries(lengths)) {
       const text = texts.get(kind);
@@ -197,6 +209,10 @@ export async function readLeaf(store: BlobStore, leaf: LeafRef): Promise<Entry[]
     }
     return { key, files, chunks };
   });
+  const done = () => {
+    for (const text of texts.values()) letGo(text);
+  };
+  return { entries, done };
 }
 
 /** The plain text of a fragment. */

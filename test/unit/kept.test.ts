@@ -17,6 +17,9 @@ test("what was not asked for the longest goes when there is too much, and is tol
   expect([gone, kept.has("d")]).toEqual([["B", "A", "C", "D"], false]);
   kept.keep("e", "E", 10);
   expect([gone.length, kept.find("e")]).toEqual([4, "E"]);
+  kept.drop("e");
+  kept.drop("e");
+  expect([gone.slice(4), kept.has("e"), kept.keep("f", "F", 10), kept.find("f")]).toEqual([["E"], false, true, "F"]);
 });
 
 test("each store has its own", () => {

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { joinIndex } from "../../shared/publication/join.ts";
 import type { IndexStore } from "../../shared/publication/members.ts";
+import { Text, warmFragments } from "../../shared/publication/warm-fragments.ts";
 import { type PlacedFragment, placedFragment } from "../../shared/publication/xz-runs.ts";
 import type { Fragment } from "../../shared/tree/leaf.ts";
 import type { Tree } from "../../shared/tree/root.ts";
@@ -146,4 +147,21 @@ test("while a long index is hashed, what else the process does goes on", async (
   await joinIndex(store, { fragments: fragments.toReversed() }, {});
   clearImmediate(timer);
   expect(turns).toBeGreaterThanOrEqual(fragments.length - 1);
+});
+
+test("what an index had is kept no longer where much of it is new", async () => {
+  const { store, contents, edited, blobs, around } = await published();
+  const { packed, texts } = warmFragments(store);
+  const isKept = (fragments: readonly Fragment[]) => blobs(fragments).map((sha256) => packed.has(sha256));
+  expect(new Set(isKept(contents.fragments))).toEqual(new Set([true]));
+  const one = await edited("stable/main/amd64/p01234_2");
+  await joinIndex(store, one, around);
+  expect(new Set(isKept(contents.fragments))).toEqual(new Set([true]));
+  const { fragments } = await edited(...contents.fragments.slice(0, 6).map(({ first }) => `${first}+new`));
+  const gone = contents.fragments.filter(({ sha256 }) => !blobs(fragments).includes(sha256));
+  for (const { sha256 } of gone) texts.keep(sha256, new Text(Buffer.alloc(1)).use(), 1);
+  await joinIndex(store, { ...FRAME, fragments }, around);
+  expect(gone).toHaveLength(6);
+  expect(isKept(contents.fragments)).toEqual(contents.fragments.map((fragment) => !gone.includes(fragment)));
+  expect(gone.map(({ sha256 }) => texts.has(sha256))).toEqual(gone.map(() => false));
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { rowOf } from "../../shared/tree/entry.ts";
 import { memoryBlobs } from "../support/memory-blobs.ts";
 import { EMPTY, edited, editedBy, entriesIn, entryAt, puts } from "../support/memory-trees.ts";
 
@@ -11,7 +12,7 @@ test("other bytes under a key are refused, told with what is held, and leave the
   const offered = entryAt(KEY, "other");
   const { tree: after, refused } = await edited(store, tree, puts([offered]));
   expect(after.root).toBe(tree.root);
-  expect(refused).toEqual([{ entry: offered, held: entryAt(KEY) }]);
+  expect(refused).toEqual([{ entry: offered, held: rowOf(entryAt(KEY)) }]);
 });
 
 test("a refusal holds up nothing else of the same delta", async () => {
@@ -34,7 +35,7 @@ test("of two in one delta under one key the first stays, and the second is refus
   const store = memoryBlobs();
   const { tree, refused } = await edited(store, EMPTY, puts([entryAt(KEY, "one"), entryAt(KEY, "two")]));
   expect(await entriesIn(store, tree)).toEqual([entryAt(KEY, "one")]);
-  expect(refused).toEqual([{ entry: entryAt(KEY, "two"), held: entryAt(KEY, "one") }]);
+  expect(refused).toEqual([{ entry: entryAt(KEY, "two"), held: rowOf(entryAt(KEY, "one")) }]);
 });
 
 test("the same bytes under another file name are no other bytes: what is held stays, and nothing is refused", async () => {
