@@ -10,11 +10,12 @@ import { api } from "./works/api.ts";
 import { aptUpdate } from "./works/apt-update.ts";
 import { chaos } from "./works/chaos.ts";
 import { diffAndBack, oldCommit } from "./works/history.ts";
+import { limitOf } from "./works/limit.ts";
 import { manyUploads } from "./works/many-uploads.ts";
 import { oneDeb } from "./works/one-deb.ts";
 import { firstRpms, oneRpm } from "./works/rpm.ts";
 import { syncFiles, syncMetadata } from "./works/sync.ts";
-import { limitOf, trace } from "./works/trace.ts";
+import { trace } from "./works/trace.ts";
 import { firstPublication, nothingChanged, secondRepo } from "./works/whole-repo.ts";
 
 const WORKS: readonly Work[] = [

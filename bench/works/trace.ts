@@ -1,16 +1,13 @@
-import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { z } from "zod";
-import { type Bench, MOST_FILES, type Row, type Work } from "../bench.ts";
-import { debsIndex, newDeb } from "../inputs/debs.ts";
+import type { Row, Work } from "../bench.ts";
+import { newDeb } from "../inputs/debs.ts";
 import { sampled } from "../profile.ts";
 import type { BenchPackhouse } from "../server/packhouse.ts";
 import { rest, untilChanged, upload } from "../steps.ts";
+import { LimitRuns } from "./limit.ts";
 import { type Step, stepsOf, stepTable, type Taken } from "./trace-steps.ts";
 
 const WARM_RUNS = 8;
-const LIMIT_RUNS = 7;
 
 const Spans = z.array(
   z.object({
@@ -34,11 +31,16 @@ export const trace: Work = {
     const rows: Row[] = [];
     try {
       const all: Traced[] = [];
-      for (let run = 0; run <= WARM_RUNS; run += 1) all.push(await traceOne(packhouse, run, size));
+      const limits = await LimitRuns.begin(bench, size);
+      for (let run = 0; run <= WARM_RUNS; run += 1) {
+        all.push(await traceOne(packhouse, run, size));
+        // Beside each, so that both are told of the same minutes of the machine.
+        limits.run();
+      }
       // The first of the warm ones met code that was not compiled; what one costs depends on the size of the leaf that it falls in.
       const [cold, , ...warm] = all;
       const median = warm.toSorted((a, b) => a.seconds - b.seconds)[warm.length >> 1];
-      const limit = await limitOf(bench, size);
+      const limit = limits.median();
       for (const [what, traced] of Object.entries({ cold, warm: median })) {
         if (!traced) continue;
         console.log(`\n${what}\n${stepTable(traced.steps, limit)}\nthe limit is ${limit.told}`);
@@ -121,37 +123,4 @@ function requestsOf(spans: Spans): string {
       return `${cells.join(" ")}  ${name}`;
     }),
   ].join("\n");
-}
-
-type Limit = { readonly told: string; readonly seconds: number; readonly cpuSeconds: number };
-
-/** SHA-256 of an index, plain and packed; the packed one read once, and written once to stay. The median of a few. */
-export async function limitOf(bench: Bench, size: number): Promise<Limit> {
-  // Beyond the sizes that have files, and of generated trees, it is told from the largest that has.
-  const listed = bench.options.growth ? MOST_FILES : Math.min(size, MOST_FILES);
-  const index = debsIndex(await bench.debs(listed));
-  const [plain, packed] = [readFileSync(index), readFileSync(`${index}.gz`)];
-  const folder = bench.folder("limit");
-  let written = 0;
-  const parts = {
-    [`SHA-256 of ${plain.length} bytes`]: () => createHash("sha256").update(plain).digest(),
-    [`SHA-256 of ${packed.length} bytes`]: () => createHash("sha256").update(packed).digest(),
-    "one read": () => readFileSync(`${index}.gz`),
-    // A file of its own each time: an index that clients read is never written over.
-    "one write, flushed": () => writeFileSync(join(folder, `index-${written++}`), packed, { flush: true }),
-  };
-  const measured = Array.from({ length: LIMIT_RUNS }, () => {
-    const before = process.cpuUsage();
-    const each = Object.values(parts).map((run) => {
-      const begun = performance.now();
-      run();
-      return performance.now() - begun;
-    });
-    const { user, system } = process.cpuUsage(before);
-    return { each, seconds: each.reduce((sum, ms) => sum + ms, 0) / 1000, cpuSeconds: (user + system) / 1e6 };
-  }).toSorted((a, b) => a.seconds - b.seconds);
-  const { each, seconds, cpuSeconds } = measured[LIMIT_RUNS >> 1] ?? { each: [], seconds: 0, cpuSeconds: 0 };
-  const told = Object.keys(parts).map((name, place) => `${name} ${each[place]?.toFixed(1)} ms`);
-  const times = size / listed;
-  return { told: told.join(", "), seconds: seconds * times, cpuSeconds: cpuSeconds * times };
 }
