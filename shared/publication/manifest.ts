@@ -62,8 +62,8 @@ export async function readManifest({ objects }: Context, sha256: Sha256): Promis
 }
 
 /**
- * Remembers what a commit was published as, once its new files (`bytes`) and all that is under way are stored. The first one stays: `@NUMBER` never changes; it
- * is returned.
+ * Remembers what a commit was published as, once its new files (`bytes`) and all that is under way are stored. The first one stays:
+ * `@NUMBER` never changes; it is returned.
  */
 export async function recordPublication(
   ctx: Context,

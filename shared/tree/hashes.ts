@@ -27,7 +27,10 @@ export function rowsByHash({ key, files }: Row): Entry[] {
   return files.map((file) => ({ key: `${file.sha256}/${key}`, files: [file], chunks: {} }));
 }
 
-/** The rows of the indexed tree that hold a file; of each only that file. One read of a leaf as a rule, which an edit has not to read again. */
+/**
+ * The rows of the indexed tree that hold a file; of each only that file. One read of a leaf as a rule, which an edit by the same process
+ * need not read again.
+ */
 export async function rowsHolding(store: BlobStore, hashes: Tree, sha256: Sha256): Promise<Row[]> {
   const prefix = `${sha256}/`;
   const found: Row[] = [];
