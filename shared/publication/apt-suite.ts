@@ -85,8 +85,6 @@ async function suiteIndexes(
       const groups = await parts.before();
       return groups && { fragments: fragmentsOf(groups) };
     };
-    // One of them is in memory at a time.
-    await underway.stored();
     const around = { before: before?.indexes[name], earlier, xz: parts.xz, underway };
     const record = await joinIndex(store, { fragments: fragmentsOf(parts) }, around);
     indexes[name] = record;

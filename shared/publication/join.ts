@@ -69,6 +69,9 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
     if (xz === undefined) return { inputs, packed: before.packed, plain: before.plain };
     if (before.xz !== undefined) return before;
   }
+  const underway = around.underway ?? new Underway();
+  // Of those that are joined one after the other one is in memory at a time.
+  await underway.stored();
   const [head, foot] = await Promise.all([headOf(contents), footOf(contents)]);
   const joining = new Joining(store, fragments, {
     // Where there is a head (yum), all of three indexes is hashed each time: to keep their texts would take 150 MB.
@@ -85,7 +88,6 @@ export async function joinIndex(store: IndexStore, contents: Contents, around: A
   });
   const isHeld = bytesOf(fragments) <= MOST_HELD_BYTES;
   if (!isHeld) return { inputs, ...(await joining.streamed()) };
-  const underway = around.underway ?? new Underway();
   const written = await joining.held(underway);
   if (!around.underway) await underway.stored();
   return { inputs, ...written };
